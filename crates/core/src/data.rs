@@ -1,0 +1,288 @@
+//! What the engine needs to know of the routing data, whoever holds it.
+//!
+//! The snapshot reader implements [`RoutingData`] over mapped bytes; tests implement it over
+//! vectors. Rows are small copies, texts are borrowed. Nothing here allocates.
+
+use crate::{
+    digits::{E164, Key},
+    facts::Country,
+    money::{Nano, Tariff},
+    pattern::Rewrite,
+};
+
+/// The place of a row in its table; [`Index::NONE`] is no row.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub struct Index(pub u32);
+
+impl Index {
+    /// No row.
+    pub const NONE: Self = Self(u32::MAX);
+
+    /// The place as a slice index, unless it is none.
+    #[must_use]
+    pub fn get(self) -> Option<usize> {
+        (self != Self::NONE).then_some(self.0 as usize)
+    }
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+/// Settings that belong to the data, so that every engine that reads it decides the same.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Length of the call that prices are compared for, in seconds (contract step 8).
+    pub reference_seconds: u32,
+    /// Country whose rules apply where neither the call nor the organisation names one.
+    pub home_country: Option<Country>,
+    /// First second past which periods are not compiled: a later instant takes only rates with no
+    /// named period, and the seam says so loudly.
+    pub horizon_end: i64,
+    /// Steps 6 and 7 fall back to a shorter prefix (`unusable_prefix = "shorter"`).
+    pub shorter_prefix: bool,
+}
+
+/// An organisation (`Orgs`).
+#[derive(Clone, Copy, Debug)]
+pub struct Org {
+    /// `OrgID`.
+    pub org_id: u32,
+    /// `HomeCountry`.
+    pub home_country: Option<Country>,
+    /// `CallCostLimit` in the base currency; `None` means no check.
+    pub call_cost_limit: Option<Nano>,
+    /// It has numbers of its own (`Numbers.OrgID`).
+    pub has_private_numbers: bool,
+}
+
+/// A carrier (`Carriers`).
+#[derive(Clone, Copy, Debug)]
+pub struct Carrier<'a> {
+    /// `Carriers.ID`.
+    pub id: u32,
+    /// `CarrierName`.
+    pub name: &'a str,
+    /// `ClosedLoopCarrier`.
+    pub closed_loop: bool,
+    /// `PrivateServicesCarrier`.
+    pub private_services: bool,
+    /// First row of its gateways, in the order Reliability high to low, then ID.
+    pub first_gateway: u32,
+    /// How many gateways follow.
+    pub gateways: u32,
+}
+
+/// A band (`Bands`).
+#[derive(Clone, Copy, Debug)]
+pub struct Band<'a> {
+    /// `Bands.ID`.
+    pub id: u32,
+    /// `BandName`.
+    pub name: &'a str,
+    /// Whose it is.
+    pub carrier: Index,
+    /// `Enabled`; a disabled band takes its carrier out (step 6).
+    pub enabled: bool,
+    /// First row of its rates, in the order of step 7's choice: the first usable one is chosen.
+    pub first_rate: u32,
+    /// How many rates follow; disabled ones are not in the data.
+    pub rates: u32,
+}
+
+/// A rate (`LCRRates`).
+#[derive(Clone, Copy, Debug)]
+pub struct Rate<'a> {
+    /// `LCRRates.ID`.
+    pub id: u32,
+    /// Its price, in its own currency.
+    pub tariff: Tariff,
+    /// `Currency` (ISO 4217).
+    pub currency: &'a str,
+    /// Expected cost per minute in the base currency (step 8); `None` when the currency has no
+    /// usable exchange rate.
+    pub cost_per_min: Option<Nano>,
+    /// `Start`, in seconds UTC.
+    pub start: i64,
+    /// Named period that must cover the instant; [`Index::NONE`] for empty and `Standard`.
+    pub period: Index,
+    /// Band that must hold the caller's number; [`Index::NONE`] for any caller.
+    pub a_band: Index,
+    /// `FormatNumber`.
+    pub format_number: Index,
+    /// `FormatCLI`.
+    pub format_cli: Index,
+}
+
+/// A gateway (`CarrierGateway`).
+#[derive(Clone, Copy, Debug)]
+pub struct Gateway<'a> {
+    /// `CarrierGateway.ID`.
+    pub id: u32,
+    /// Whose it is.
+    pub carrier: Index,
+    /// `Prefix`, put before the number.
+    pub prefix: &'a str,
+    /// `Suffix`, put after it.
+    pub suffix: &'a str,
+    /// `ChannelVars` as stored: `name=value` pairs, one a line (the builder normalises them).
+    pub channel_vars: &'a str,
+    /// `PrivacyClass`; empty serves any.
+    pub privacy_class: &'a str,
+    /// `PCIZone`.
+    pub pci_zone: &'a str,
+    /// `DataCentre`: comma-separated; empty serves all.
+    pub data_centres: &'a str,
+    /// `CarrierGroup`: comma-separated.
+    pub carrier_groups: &'a str,
+    /// `ConcCalls`: most calls in progress; 0 means no cap.
+    pub conc_calls: u32,
+    /// `MaxCPS`: most new calls a second; 0 means no cap.
+    pub max_cps: u32,
+    /// `Reliability`, 0 to 100.
+    pub reliability: u8,
+    /// `Weight` among equal Reliability; 0 means none set.
+    pub weight: u32,
+    /// `PingGateway` is not NO: its health is looked at.
+    pub health_checked: bool,
+    /// `DialString` template, `${ID}` and `${number}` inside.
+    pub dial_string: &'a str,
+    /// `StopCauses`: Q.850 or SIP numbers that end the call, comma-separated; empty takes the
+    /// default of [`crate::cause`].
+    pub stop_causes: &'a str,
+}
+
+/// One carrier's offer for a number: the leaf of its longest matching prefix.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Offer {
+    /// The band it falls in.
+    pub band: Index,
+    /// Whose offer.
+    pub carrier: Index,
+    /// Length of the matched prefix, 1 to 15 (0 only where an empty prefix was allowed).
+    pub prefix_len: u8,
+}
+
+/// What an override does (contract step 10).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OverrideAction {
+    /// Only forced carriers stay.
+    Force,
+    /// Before the rest.
+    Prefer,
+    /// Out.
+    Forbid,
+}
+
+/// A row of `Overrides` that begins the number.
+#[derive(Clone, Copy, Debug)]
+pub struct Override {
+    /// `Overrides.ID`.
+    pub id: u32,
+    /// Which carrier.
+    pub carrier: Index,
+    /// What it does.
+    pub action: OverrideAction,
+    /// Lower comes first.
+    pub priority: i32,
+}
+
+/// What a dialling rule does (contract step 3).
+#[derive(Clone, Copy, Debug)]
+pub struct DiallingRule<'a> {
+    /// `DiallingRules.ID`.
+    pub id: u32,
+    /// It forbids (otherwise it allows, and ends the search).
+    pub block: bool,
+    /// The E.164 number must match this.
+    pub pattern: Rewrite<'a>,
+}
+
+/// The routing data of one generation. Implementations are read-only; every method is cheap, does
+/// not allocate, and answers nothing rather than panics on damaged data.
+pub trait RoutingData {
+    /// Which build of the data this is.
+    fn generation(&self) -> u64;
+    /// The settings it was built with.
+    fn settings(&self) -> Settings;
+    /// An organisation; `None` for one that `Orgs` does not know.
+    fn org(&self, org_id: u32) -> Option<Org>;
+    /// Whether `dialled` is an emergency number of `country`.
+    fn is_emergency(&self, country: Option<Country>, dialled: &[u8]) -> bool;
+    /// The `n`th emergency gateway of `country`, by priority; `None` past the last.
+    fn emergency_gateway(&self, country: Option<Country>, n: u32) -> Option<Index>;
+    /// The `n`th normalisation rule of `country`, in sequence.
+    fn normalise_rule(&self, country: Option<Country>, n: u32) -> Option<Rewrite<'_>>;
+    /// The `n`th dialling rule of `org_id` (its own, not 0's), in order of ID.
+    fn dialling_rule(&self, org_id: u32, n: u32) -> Option<DiallingRule<'_>>;
+    /// The list of offers for a number: one a carrier, longest prefix each, cheapest first as far
+    /// as the build could know.
+    fn offers(&self, number: Key) -> OfferList;
+    /// The `n`th entry of a list.
+    fn offer(&self, list: OfferList, n: u32) -> Option<Offer>;
+    /// The `n`th offer among the rows private to `org_id` whose prefix is exactly the first
+    /// `prefix_len` digits of `number`; at most one a carrier.
+    fn private_offer(&self, org_id: u32, number: Key, prefix_len: u8, n: u32) -> Option<Offer>;
+    /// The `n`th override of `org_id` whose prefix is exactly the first `prefix_len` digits of
+    /// `number`, by ID.
+    fn override_rule(&self, org_id: u32, number: Key, prefix_len: u8, n: u32) -> Option<Override>;
+    /// Whether `org_id` may use a closed-loop carrier (`ClosedLoopCarriers`).
+    fn closed_loop_member(&self, org_id: u32, carrier: Index) -> bool;
+    /// A carrier row.
+    fn carrier(&self, at: Index) -> Option<Carrier<'_>>;
+    /// A band row.
+    fn band(&self, at: Index) -> Option<Band<'_>>;
+    /// A rate row.
+    fn rate(&self, at: Index) -> Option<Rate<'_>>;
+    /// A gateway row.
+    fn gateway(&self, at: Index) -> Option<Gateway<'_>>;
+    /// Whether a named period covers the instant.
+    fn period_covers(&self, period: Index, at: i64) -> bool;
+    /// Whether an enabled prefix of `band` begins the caller's number.
+    fn a_band_holds(&self, band: Index, caller: &E164) -> bool;
+    /// The `n`th rewrite of a format, in sequence.
+    fn format_rule(&self, format: Index, n: u32) -> Option<Rewrite<'_>>;
+}
+
+/// A list of offers: first row and count.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct OfferList {
+    /// First row.
+    pub first: u32,
+    /// How many.
+    pub len: u32,
+}
+
+/// What changes from second to second: health, load, spend. The shared table of `fsx-live`
+/// implements it; [`NoLive`] is the answer where there is none.
+pub trait LiveView {
+    /// Whether the gateway is healthy in the data centre; no row means healthy (step 12).
+    fn healthy(&self, gateway_id: u32, data_centre: &str) -> bool;
+    /// Calls in progress on the gateway.
+    fn calls_in_progress(&self, gateway_id: u32) -> u32;
+    /// Calls begun on the gateway in the second of `at`.
+    fn calls_this_second(&self, gateway_id: u32, at: i64) -> u32;
+    /// What the organisation has spent, in the base currency; `None` when nothing is known.
+    fn spend(&self, org_id: u32) -> Option<Nano>;
+}
+
+/// No live table: every gateway is healthy and idle, and nothing is known to be spent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoLive;
+
+impl LiveView for NoLive {
+    fn healthy(&self, _: u32, _: &str) -> bool {
+        true
+    }
+    fn calls_in_progress(&self, _: u32) -> u32 {
+        0
+    }
+    fn calls_this_second(&self, _: u32, _: i64) -> u32 {
+        0
+    }
+    fn spend(&self, _: u32) -> Option<Nano> {
+        None
+    }
+}

@@ -1,0 +1,211 @@
+//! Digit strings of bounded length, so that a number never needs the heap.
+//!
+//! A dialled string is at most [`MAX_DIALLED`] bytes for routing purposes; an E.164 number is at
+//! most 15 digits (ITU-T E.164, 6.2.1). Both are kept inline and copied freely.
+
+use core::fmt;
+
+/// Longest dialled string that routing looks at, in bytes. Longer ones are refused with cause 28.
+pub const MAX_DIALLED: usize = 40;
+
+/// Longest E.164 number, in digits (ITU-T E.164, 6.2.1).
+pub const MAX_E164: usize = 15;
+
+/// A short ASCII string held inline: digits, `*`, `#`, `+` and whatever a rewrite rule adds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Digits<const N: usize> {
+    len: u8,
+    buf: [u8; N],
+}
+
+/// A dialled string, or one made by a rewrite rule.
+pub type Dialled = Digits<MAX_DIALLED>;
+
+impl<const N: usize> Digits<N> {
+    /// The empty string.
+    pub const EMPTY: Self = Self { len: 0, buf: [0; N] };
+
+    /// Copies `bytes`; `None` when they are longer than `N` or not ASCII.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() > N || !bytes.is_ascii() {
+            return None;
+        }
+        let mut buf = [0; N];
+        buf[..bytes.len()].copy_from_slice(bytes);
+        Some(Self { len: bytes.len() as u8, buf })
+    }
+
+    /// Adds one ASCII byte; `false` (and unchanged) when full or not ASCII.
+    #[must_use]
+    pub fn push(&mut self, byte: u8) -> bool {
+        if usize::from(self.len) == N || !byte.is_ascii() {
+            return false;
+        }
+        self.buf[usize::from(self.len)] = byte;
+        self.len += 1;
+        true
+    }
+
+    /// Adds all of `bytes`; `false` when they do not fit, with what fitted kept.
+    #[must_use]
+    pub fn extend(&mut self, bytes: &[u8]) -> bool {
+        bytes.iter().all(|&b| self.push(b))
+    }
+
+    /// The bytes held.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.buf[..usize::from(self.len)]
+    }
+
+    /// The same as text; always valid, since only ASCII is accepted.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(self.as_bytes()).unwrap_or("")
+    }
+
+    /// How many bytes are held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    /// Whether nothing is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl<const N: usize> Default for Digits<N> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl<const N: usize> fmt::Debug for Digits<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl<const N: usize> fmt::Display for Digits<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One to fifteen digits, country code first, no `+` (ITU-T E.164).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct E164(Digits<MAX_E164>);
+
+impl E164 {
+    /// Takes `bytes` if they are 1 to 15 ASCII digits.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        if bytes.is_empty() || !bytes.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        Digits::new(bytes).map(Self)
+    }
+
+    /// The digits.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// The digits as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// How many digits; 1 to 15.
+    #[must_use]
+    #[allow(clippy::len_without_is_empty)] // Never empty.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The number's place in base-11 order: see [`Key`].
+    #[must_use]
+    pub fn key(&self) -> Key {
+        Key::of(self.as_bytes())
+    }
+}
+
+impl fmt::Display for E164 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A digit string as one integer, ordered so that every prefix is an interval.
+///
+/// Fifteen base-11 places: the pad is 0 and digit *d* is *d* + 1, so that `"12"` sorts before
+/// `"120"` and is never mistaken for it. All numbers that begin with a prefix of length *n* lie in
+/// `[key, key + 11^(15-n))`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub struct Key(pub u64);
+
+/// Powers of eleven, `POW11[i] = 11^i`, for `i` up to 15.
+pub const POW11: [u64; MAX_E164 + 1] = {
+    let mut pow = [1u64; MAX_E164 + 1];
+    let mut i = 1;
+    while i <= MAX_E164 {
+        pow[i] = pow[i - 1] * 11;
+        i += 1;
+    }
+    pow
+};
+
+impl Key {
+    /// The key of `digits`: at most 15 ASCII digits, the caller's promise ([`E164`] keeps it).
+    #[must_use]
+    pub fn of(digits: &[u8]) -> Self {
+        debug_assert!(digits.len() <= MAX_E164 && digits.iter().all(u8::is_ascii_digit));
+        let mut key = 0u64;
+        for &d in digits {
+            key = key * 11 + u64::from(d.wrapping_sub(b'0')) + 1;
+        }
+        Self(key * POW11[MAX_E164 - digits.len().min(MAX_E164)])
+    }
+
+    /// The key of this number cut to its first `len` digits (`len` at most 15).
+    #[must_use]
+    pub fn prefix(self, len: usize) -> Self {
+        let unit = POW11[MAX_E164 - len.min(MAX_E164)];
+        Self(self.0 / unit * unit)
+    }
+
+    /// One past the last key that a prefix of `len` digits covers.
+    #[must_use]
+    pub fn end(self, len: usize) -> Self {
+        Self(self.0 + POW11[MAX_E164 - len.min(MAX_E164)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefix_is_an_interval() {
+        let (p, q, n) = (Key::of(b"4477"), Key::of(b"4478"), Key::of(b"447700900123"));
+        assert!(p <= n && n < p.end(4) && p.end(4) == q);
+        assert_eq!(n.prefix(4), p);
+        assert!(Key::of(b"12") < Key::of(b"120"));
+        assert_ne!(Key::of(b"12"), Key::of(b"120"));
+    }
+
+    #[test]
+    fn bounded_and_ascii_only() {
+        assert!(Dialled::new(&[b'1'; 40]).is_some());
+        assert!(Dialled::new(&[b'1'; 41]).is_none());
+        assert!(Dialled::new("é".as_bytes()).is_none());
+        assert!(E164::new(b"").is_none() && E164::new(b"1234567890123456").is_none());
+        assert!(E164::new(b"44a").is_none());
+    }
+}

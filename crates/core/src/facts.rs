@@ -1,0 +1,90 @@
+//! What a seam knows about a call before it asks for a route.
+
+use core::fmt;
+
+/// A country, as its ISO 3166 alpha-2 code in capitals (`GB`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Country(pub [u8; 2]);
+
+impl Country {
+    /// Reads two ASCII letters, in either case.
+    #[must_use]
+    pub fn new(text: &[u8]) -> Option<Self> {
+        match text {
+            [a, b] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() => {
+                Some(Self([a.to_ascii_uppercase(), b.to_ascii_uppercase()]))
+            }
+            _ => None,
+        }
+    }
+
+    /// The code as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        core::str::from_utf8(&self.0).unwrap_or("")
+    }
+}
+
+impl fmt::Debug for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Everything a decision may depend on (contract, "Input"). Borrowed: it lives as long as the call
+/// that asks.
+#[derive(Clone, Copy, Debug)]
+pub struct CallFacts<'a> {
+    /// The called number as dialled; any bytes.
+    pub called: &'a [u8],
+    /// The caller's number as signalled; `None` when the network did not give one.
+    pub caller: Option<&'a [u8]>,
+    /// The caller asked not to be shown (`rmWithholdCLI`).
+    pub withhold_cli: bool,
+    /// The organisation; 0 is the platform itself.
+    pub org_id: u32,
+    /// Home country of the device; `None` takes the organisation's, then the site's.
+    pub home_country: Option<Country>,
+    /// Data centre that asks; empty means none is named.
+    pub data_centre: &'a str,
+    /// The instant, in seconds since 1970-01-01T00:00:00Z.
+    pub at: i64,
+    /// The call's id, from which weighted draws are made so that a replay draws the same; empty
+    /// where there is none.
+    pub call_id: &'a [u8],
+    /// Only gateways of this privacy class.
+    pub privacy_class: Option<&'a str>,
+    /// Only gateways in this PCI zone.
+    pub pci_zone: Option<&'a str>,
+    /// Only gateways in this carrier group.
+    pub carrier_group: Option<&'a str>,
+    /// How many attempts at most; 0 takes the default of 8.
+    pub max_attempts: u8,
+}
+
+impl<'a> CallFacts<'a> {
+    /// Facts with only the number, the organisation and the instant known.
+    #[must_use]
+    pub fn new(called: &'a [u8], org_id: u32, at: i64) -> Self {
+        Self {
+            called,
+            caller: None,
+            withhold_cli: false,
+            org_id,
+            home_country: None,
+            data_centre: "",
+            at,
+            call_id: b"",
+            privacy_class: None,
+            pci_zone: None,
+            carrier_group: None,
+            max_attempts: 0,
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The answer: a plan of attempts, or a refusal with its cause.
+
+use crate::{E164, data::Index, digits::Dialled, money::Nano};
+
+/// Most attempts that a plan can hold.
+pub const MAX_ATTEMPTS: usize = 32;
+
+/// Attempts where the caller names no other limit (contract step 14).
+pub const DEFAULT_ATTEMPTS: u8 = 8;
+
+/// One gateway at one rate: a row of the plan. Row numbers are places in the data of the plan's
+/// generation; [`crate::render`] turns them into what a switch dials.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Candidate {
+    /// Carrier row; [`Index::NONE`] for an emergency gateway that belongs to none.
+    pub carrier: Index,
+    /// Gateway row.
+    pub gateway: Index,
+    /// Band row; [`Index::NONE`] in an emergency plan.
+    pub band: Index,
+    /// Rate row; [`Index::NONE`] in an emergency plan.
+    pub rate: Index,
+    /// How many leading digits of the number the carrier's `Numbers.Number` matched.
+    pub prefix_len: u8,
+    /// Expected cost per minute in the base currency (contract step 8).
+    pub cost_per_min: Nano,
+}
+
+/// Candidates in the order to try them.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Generation of the data used.
+    pub generation: u64,
+    /// The number in E.164; for an emergency call, nothing.
+    pub number: Option<E164>,
+    /// The number as dialled, for an emergency call.
+    pub dialled: Dialled,
+    /// The caller in E.164, where it could be made out.
+    pub caller: Option<E164>,
+    /// An emergency call: never priced, never policed.
+    pub emergency: bool,
+    len: u8,
+    routes: [Candidate; MAX_ATTEMPTS],
+}
+
+impl Plan {
+    /// A plan with no candidates yet.
+    #[must_use]
+    pub fn empty(generation: u64) -> Self {
+        Self {
+            generation,
+            number: None,
+            dialled: Dialled::EMPTY,
+            caller: None,
+            emergency: false,
+            len: 0,
+            routes: [Candidate::default(); MAX_ATTEMPTS],
+        }
+    }
+
+    /// Adds a candidate; `false` when the plan is full.
+    #[must_use]
+    pub fn push(&mut self, candidate: Candidate) -> bool {
+        let at = usize::from(self.len);
+        if at == MAX_ATTEMPTS {
+            return false;
+        }
+        self.routes[at] = candidate;
+        self.len += 1;
+        true
+    }
+
+    /// The candidates, first to try first.
+    #[must_use]
+    pub fn routes(&self) -> &[Candidate] {
+        &self.routes[..usize::from(self.len)]
+    }
+}
+
+/// Why a call is refused, with its Q.850 cause.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reject {
+    /// Empty, over 15 digits, or not digits after normalising: cause 28 (step 2).
+    InvalidNumber,
+    /// The organisation's dialling rules forbid it; the rule's row ID: cause 21 (step 3).
+    Blocked {
+        /// `DiallingRules.ID`.
+        rule_id: u32,
+    },
+    /// The spend limit is reached: cause 21 (step 4).
+    SpendLimit,
+    /// No carrier sells the destination now: cause 3 (steps 5 to 11).
+    NoRoute,
+    /// Carriers sell it, but none has a gateway left: cause 34 (step 12).
+    NoGateway,
+}
+
+impl Reject {
+    /// The Q.850 cause.
+    #[must_use]
+    pub fn cause(self) -> u16 {
+        match self {
+            Self::InvalidNumber => 28,
+            Self::Blocked { .. } | Self::SpendLimit => 21,
+            Self::NoRoute => 3,
+            Self::NoGateway => 34,
+        }
+    }
+
+    /// The reason in words, as it stands in JSON answers.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::InvalidNumber => "invalid number",
+            Self::Blocked { .. } => "blocked by dialling rule",
+            Self::SpendLimit => "spend limit reached",
+            Self::NoRoute => "no carrier sells this destination",
+            Self::NoGateway => "no gateway available",
+        }
+    }
+}
+
+/// What the engine answers. Asking a policy and "not ours" are the seams' own answers, since they
+/// depend on configuration that is not routing data.
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::large_enum_variant)] // On the stack of one call, never stored in numbers.
+pub enum Decision {
+    /// Try these, in order. Never empty.
+    Route(Plan),
+    /// Refuse, with the generation that says so and the number as far as it was made out.
+    Reject {
+        /// Generation of the data used.
+        generation: u64,
+        /// The number in E.164, where step 2 got that far.
+        number: Option<E164>,
+        /// Why.
+        why: Reject,
+    },
+}
+
+/// A step of the contract, as `excluded` names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Step 5.
+    Match,
+    /// Step 6.
+    Band,
+    /// Step 7.
+    Rate,
+    /// Step 8.
+    Price,
+    /// Step 9.
+    ClosedLoop,
+    /// Step 10.
+    Override,
+    /// Step 11.
+    Margin,
+    /// Step 12.
+    Gateway,
+    /// Step 14.
+    Plan,
+}
+
+impl Step {
+    /// The word in JSON answers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Match => "match",
+            Self::Band => "band",
+            Self::Rate => "rate",
+            Self::Price => "price",
+            Self::ClosedLoop => "closed_loop",
+            Self::Override => "override",
+            Self::Margin => "margin",
+            Self::Gateway => "gateway",
+            Self::Plan => "plan",
+        }
+    }
+}
+
+/// Takes the reasons why carriers and gateways were left out. [`NoWhy`] costs nothing: the calls
+/// compile away.
+pub trait WhySink {
+    /// A carrier (and, at the gateway step, one of its gateways) is out.
+    fn excluded(&mut self, carrier: Index, gateway: Index, step: Step, reason: &'static str);
+}
+
+/// Nobody asked why.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoWhy;
+
+impl WhySink for NoWhy {
+    #[inline]
+    fn excluded(&mut self, _: Index, _: Index, _: Step, _: &'static str) {}
+}

@@ -1,0 +1,2 @@
+//! fsxinetd
+fn main() {}
