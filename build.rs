@@ -1,2 +1,101 @@
-//! One build script for both modules (replaced below by the real one).
-fn main() {}
+//! One build script for both modules, so that they are stamped and checked alike.
+//!
+//! It needs no switch and no network. Where a switch's own headers are installed it compiles C
+//! checks of every layout that the module declares against them, so that a mistake fails the build
+//! and not a call; where they are not, it writes a note that it skipped (read it with
+//! `cargo build -vv`, or in the file `host-headers` of the build's output directory).
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    stamp();
+    match env::var("CARGO_PKG_NAME").as_deref() {
+        Ok("mod_fsx") => freeswitch(),
+        Ok("fsx-opensips") => opensips(),
+        _ => {}
+    }
+}
+
+/// Puts the build's identity into `FSX_BUILD_ID`: the release and, in a git checkout, the commit.
+/// Packagers without git set `FSX_BUILD_ID` themselves.
+fn stamp() {
+    println!("cargo::rerun-if-env-changed=FSX_BUILD_ID");
+    let version = env::var("CARGO_PKG_VERSION").unwrap_or_default();
+    let given = env::var("FSX_BUILD_ID").ok().filter(|id| !id.is_empty());
+    let id = given.unwrap_or_else(|| match git_describe() {
+        Some(commit) => format!("{version}-{commit}"),
+        None => version,
+    });
+    println!("cargo::rustc-env=FSX_BUILD_ID={id}");
+}
+
+fn git_describe() -> Option<String> {
+    let root = root();
+    // Without this a new commit would keep the old stamp.
+    for path in [".git/HEAD", ".git/index"] {
+        if root.join(path).exists() {
+            println!("cargo::rerun-if-changed={}", root.join(path).display());
+        }
+    }
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(&root)
+        .args(["describe", "--always", "--dirty", "--abbrev=12"])
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !text.is_empty()).then_some(text)
+}
+
+/// The workspace's root: this script is shared, the packages that run it lie one level below.
+fn root() -> PathBuf {
+    let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    manifest.parent().map_or(manifest.clone(), Path::to_path_buf)
+}
+
+/// Compiles `include/freeswitch/layout.c` against FreeSWITCH's headers, where they are: under the
+/// prefix in `FSX_FREESWITCH`, or where packages put them.
+fn freeswitch() {
+    println!("cargo::rerun-if-env-changed=FSX_FREESWITCH");
+    let check = root().join("include/freeswitch/layout.c");
+    println!("cargo::rerun-if-changed={}", check.display());
+    let prefixes = [env::var_os("FSX_FREESWITCH").map(PathBuf::from), Some(PathBuf::from("/usr"))];
+    let headers = prefixes
+        .into_iter()
+        .flatten()
+        .map(|prefix| prefix.join("include/freeswitch"))
+        .find(|dir| dir.join("switch.h").is_file());
+    let Some(headers) = headers else {
+        note("FreeSWITCH headers not found: layout checks skipped (set FSX_FREESWITCH to a prefix)");
+        return;
+    };
+    println!("cargo::rerun-if-changed={}", headers.join("switch.h").display());
+    // The archive holds nothing; only that it compiles matters.
+    cc::Build::new()
+        .file(&check)
+        .include(&headers)
+        .flag("-std=gnu11")
+        .flag("-Wno-error")
+        .flag("-Werror=incompatible-pointer-types")
+        .cargo_metadata(false)
+        .warnings(false)
+        .compile("fsx_freeswitch_layout");
+    note(&format!("FreeSWITCH layouts checked against {}", headers.display()));
+}
+
+/// The OpenSIPS module's share of this script.
+fn opensips() {}
+
+/// Says something without a warning: into the build's log and a file beside its output.
+fn note(text: &str) {
+    println!("fsx: {text}");
+    if let Some(out) = env::var_os("OUT_DIR") {
+        // A note that cannot be written is not worth failing a build for.
+        let _ = fs::write(PathBuf::from(out).join("host-headers"), format!("{text}\n"));
+    }
+}
