@@ -1,0 +1,45 @@
+# The few commands that one needs. Each does all that it must by itself; see README.md.
+
+SHELL := /bin/bash
+CARGO ?= cargo
+# One target directory for everything, also in a worktree of one's own.
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+# Where a real-switch scenario that could not run says why (tests/support).
+export FSX_SKIP_LOG := $(TARGET)/fsx-skipped.txt
+# Where tests find what is built here.
+export FSX_TARGET_DIR := $(TARGET)
+
+.PHONY: help
+help: ## This list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Build, make a demo routing database, start fsxinetd, route a few numbers; stays until Ctrl-C
+	@pkg/setup.sh run
+	$(CARGO) build --locked
+	@pkg/run.sh "$(TARGET)/debug"
+
+.PHONY: test
+test: ## Every test; real switches are used where found (FSX_FREESWITCH, FSX_OPENSIPS, or PATH)
+	@pkg/setup.sh test
+	$(CARGO) build --locked --workspace
+	@pkg/test.sh
+
+.PHONY: modules
+modules: ## Both modules, optimised, under the names that the switches look for
+	@pkg/setup.sh run
+	$(CARGO) build --locked --release -p mod_fsx -p fsx-opensips
+	@mkdir -p "$(TARGET)/modules"
+	@install -m 644 "$(TARGET)/release/libmod_fsx.so" "$(TARGET)/modules/mod_fsx.so"
+	@install -m 644 "$(TARGET)/release/libfsx.so" "$(TARGET)/modules/fsx.so"
+	@echo "FreeSWITCH: $(TARGET)/modules/mod_fsx.so"
+	@echo "OpenSIPS:   $(TARGET)/modules/fsx.so"
+	@echo "How to load them: README.md"
+
+.PHONY: lint
+lint: ## Format, clippy and rustdoc, with warnings as errors; licences and bans where cargo-deny is installed
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check bans licenses sources; \
+	else echo "SKIPPED deny: cargo-deny is not installed (cargo install cargo-deny --locked)"; fi
