@@ -129,9 +129,9 @@ pub struct Gateway<'a> {
     pub suffix: &'a str,
     /// `ChannelVars` as stored: `name=value` pairs, one a line (the builder normalises them).
     pub channel_vars: &'a str,
-    /// `PrivacyClass`; empty serves any.
+    /// `PrivacyClass`; a call that asks for one is served by equal ones only.
     pub privacy_class: &'a str,
-    /// `PCIZone`.
+    /// `PCIZone`; likewise.
     pub pci_zone: &'a str,
     /// `DataCentre`: comma-separated; empty serves all.
     pub data_centres: &'a str,
@@ -217,8 +217,9 @@ pub trait RoutingData {
     fn normalise_rule(&self, country: Option<Country>, n: u32) -> Option<Rewrite<'_>>;
     /// The `n`th dialling rule of `org_id` (its own, not 0's), in order of ID.
     fn dialling_rule(&self, org_id: u32, n: u32) -> Option<DiallingRule<'_>>;
-    /// The list of offers for a number: one a carrier, longest prefix each, cheapest first as far
-    /// as the build could know.
+    /// The list of offers for a number, of the rows for everyone: one a carrier, its longest
+    /// prefix, cheapest first as far as the build could know. With [`Settings::shorter_prefix`]
+    /// every matching prefix of a carrier is there.
     fn offers(&self, number: Key) -> OfferList;
     /// The `n`th entry of a list.
     fn offer(&self, list: OfferList, n: u32) -> Option<Offer>;

@@ -1,1 +1,459 @@
-//! decide
+//! The decision: steps 1 to 14 of the contract, in its order, on the stack.
+//!
+//! Each step is a function that narrows what is left. A carrier that is still in the running sits
+//! in a [`Seat`]; seats are a bounded array, so that a decision never needs the heap.
+
+use crate::{
+    CallFacts, Candidate, Decision, Plan, Reject,
+    data::{Index, LiveView, Offer, Override, OverrideAction, Rate, RoutingData},
+    digits::{Dialled, E164},
+    emergency,
+    facts::Country,
+    gateways,
+    money::Nano,
+    normalise::normalise,
+    plan::{DEFAULT_ATTEMPTS, MAX_ATTEMPTS, NoWhy, Step, WhySink},
+};
+
+/// Most carriers of Type `route`; the builder refuses more.
+pub const MAX_CARRIERS: usize = 256;
+
+/// Decides where a call goes. Pure: the same data, live view and facts give the same answer.
+///
+/// Never allocates, never panics, takes no lock of its own; stack use is under 24 KiB.
+#[must_use]
+pub fn decide<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
+    data: &D,
+    live: &L,
+    facts: &CallFacts<'_>,
+) -> Decision {
+    decide_why(data, live, facts, &mut NoWhy)
+}
+
+/// As [`decide`], telling `why` each carrier and gateway was left out.
+#[must_use]
+pub fn decide_why<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
+    data: &D,
+    live: &L,
+    facts: &CallFacts<'_>,
+    why: &mut W,
+) -> Decision {
+    let generation = data.generation();
+    let reject = |number, why| Decision::Reject { generation, number, why };
+    let org = data.org(facts.org_id);
+    let country = facts
+        .home_country
+        .or(org.and_then(|org| org.home_country))
+        .or(data.settings().home_country);
+
+    // Step 1.
+    if is_emergency(data, country, facts.called) {
+        return match emergency_plan(data, facts, country) {
+            Some(plan) => Decision::Route(plan),
+            None => reject(None, Reject::NoEmergencyGateway),
+        };
+    }
+    // Step 2.
+    let Some(number) = normalise(data, country, facts.called) else {
+        return reject(None, Reject::InvalidNumber);
+    };
+    // Step 3.
+    if let Some(rule_id) = blocking_rule(data, facts.org_id, &number) {
+        return reject(Some(number), Reject::Blocked { rule_id });
+    }
+    // Step 4.
+    if let Some(limit) = org.and_then(|org| org.call_cost_limit)
+        && live.spend(facts.org_id).is_some_and(|spent| spent >= limit)
+    {
+        return reject(Some(number), Reject::SpendLimit);
+    }
+
+    let call = Call {
+        data,
+        live,
+        facts,
+        number,
+        caller: facts.caller.and_then(|caller| normalise(data, country, caller)),
+    };
+    // Steps 5 to 8.
+    let mut seats = Seats::EMPTY;
+    let private = org.is_some_and(|org| org.has_private_numbers);
+    call.match_carriers(private, &mut seats, why);
+    // Steps 9 and 10.
+    call.closed_loop_and_overrides(&mut seats, why);
+    if seats.len == 0 {
+        return reject(Some(number), Reject::NoRoute);
+    }
+    // Step 12.
+    call.keep_with_gateway(&mut seats, why);
+    if seats.len == 0 {
+        return reject(Some(number), Reject::NoGateway);
+    }
+    // Steps 13 and 14.
+    seats.sort();
+    Decision::Route(call.plan(&seats, why))
+}
+
+/// Whether the dialled string is an emergency number: by the data, or by this program's own table.
+#[must_use]
+pub fn is_emergency<D: RoutingData + ?Sized>(
+    data: &D,
+    country: Option<Country>,
+    dialled: &[u8],
+) -> bool {
+    data.is_emergency(country, dialled) || emergency::is_builtin(country, dialled)
+}
+
+/// The emergency gateways of the country, by priority; no price, cap, health or policy.
+fn emergency_plan<D: RoutingData + ?Sized>(
+    data: &D,
+    facts: &CallFacts<'_>,
+    country: Option<Country>,
+) -> Option<Plan> {
+    let mut plan = Plan::empty(data.generation());
+    plan.emergency = true;
+    plan.dialled = Dialled::new(facts.called)?;
+    plan.caller = facts.caller.and_then(|caller| normalise(data, country, caller));
+    let mut n = 0;
+    while let Some(gateway) = data.emergency_gateway(country, n) {
+        let carrier = data.gateway(gateway).map_or(Index::NONE, |g| g.carrier);
+        if !plan.push(Candidate { carrier, gateway, ..Candidate::default() }) {
+            break;
+        }
+        n += 1;
+    }
+    (!plan.routes().is_empty()).then_some(plan)
+}
+
+/// The rule that forbids the number: the organisation's own rules, then those for everyone, each
+/// by ID; the first that matches decides.
+fn blocking_rule<D: RoutingData + ?Sized>(data: &D, org_id: u32, number: &E164) -> Option<u32> {
+    for owner in owners(org_id) {
+        let mut n = 0;
+        while let Some(rule) = data.dialling_rule(owner, n) {
+            if rule.pattern.matches(number.as_bytes()) {
+                return rule.block.then_some(rule.id);
+            }
+            n += 1;
+        }
+    }
+    None
+}
+
+/// The organisation, then the platform; once where they are the same.
+fn owners(org_id: u32) -> impl Iterator<Item = u32> {
+    core::iter::once(org_id).chain((org_id != 0).then_some(0))
+}
+
+/// A carrier in the running.
+#[derive(Clone, Copy, Debug)]
+struct Seat {
+    offer: Offer,
+    rate: Index,
+    cost_per_min: Nano,
+    tier: Tier,
+    priority: i32,
+    reliability: u8,
+    carrier_id: u32,
+}
+
+/// First word of the order in step 13.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Tier {
+    ClosedLoop,
+    Preferred,
+    Ordinary,
+}
+
+/// A set of carriers, by row.
+#[derive(Clone, Copy)]
+struct CarrierSet([u64; MAX_CARRIERS / 64]);
+
+impl CarrierSet {
+    const EMPTY: Self = Self([0; MAX_CARRIERS / 64]);
+
+    /// Adds the carrier; `false` when it was there, or is no row that a snapshot can have.
+    fn insert(&mut self, carrier: Index) -> bool {
+        let at = carrier.0 as usize;
+        let Some(word) = self.0.get_mut(at / 64) else { return false };
+        let bit = 1 << (at % 64);
+        let new = *word & bit == 0;
+        *word |= bit;
+        new
+    }
+
+    fn contains(&self, carrier: Index) -> bool {
+        let at = carrier.0 as usize;
+        self.0.get(at / 64).is_some_and(|word| word & (1 << (at % 64)) != 0)
+    }
+}
+
+struct Seats {
+    len: usize,
+    rows: [Seat; MAX_CARRIERS],
+}
+
+impl Seats {
+    const EMPTY: Self = Self {
+        len: 0,
+        rows: [Seat {
+            offer: Offer { band: Index::NONE, carrier: Index::NONE, prefix_len: 0 },
+            rate: Index::NONE,
+            cost_per_min: Nano::ZERO,
+            tier: Tier::Ordinary,
+            priority: 0,
+            reliability: 0,
+            carrier_id: 0,
+        }; MAX_CARRIERS],
+    };
+
+    fn push(&mut self, seat: Seat) {
+        if let Some(free) = self.rows.get_mut(self.len) {
+            *free = seat;
+            self.len += 1;
+        }
+    }
+
+    /// Keeps the seats for which `keep` says so, in their order.
+    fn retain(&mut self, mut keep: impl FnMut(&mut Seat) -> bool) {
+        let mut kept = 0;
+        for at in 0..self.len {
+            let mut seat = self.rows[at];
+            if keep(&mut seat) {
+                self.rows[kept] = seat;
+                kept += 1;
+            }
+        }
+        self.len = kept;
+    }
+
+    /// Step 13, default profile. Lists come nearly sorted by cost, where this sort is linear.
+    fn sort(&mut self) {
+        self.rows[..self.len].sort_unstable_by_key(|seat| {
+            let priority = if seat.tier == Tier::Preferred { seat.priority } else { 0 };
+            let unreliability = u8::MAX - seat.reliability;
+            (seat.tier, priority, seat.cost_per_min, unreliability, seat.carrier_id)
+        });
+    }
+}
+
+/// A call under decision: what every step reads.
+struct Call<'a, D: ?Sized, L: ?Sized> {
+    data: &'a D,
+    live: &'a L,
+    facts: &'a CallFacts<'a>,
+    number: E164,
+    caller: Option<E164>,
+}
+
+impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
+    /// Steps 5 to 8: a seat for every carrier that sells the destination now.
+    fn match_carriers<W: WhySink>(&self, private: bool, seats: &mut Seats, why: &mut W) {
+        let list = self.data.offers(self.number.key());
+        let everyone = (0..list.len).filter_map(|n| self.data.offer(list, n));
+        let mut settled = CarrierSet::EMPTY;
+        if !private && !self.data.settings().shorter_prefix {
+            everyone.for_each(|offer| self.consider(offer, &mut settled, seats, why));
+        } else {
+            // Longest first; at one length the organisation's own rows before everyone's.
+            for len in (0..=self.number.len() as u8).rev() {
+                let mut n = 0;
+                while private
+                    && let Some(offer) =
+                        self.data.private_offer(self.facts.org_id, self.number.key(), len, n)
+                {
+                    self.consider(offer, &mut settled, seats, why);
+                    n += 1;
+                }
+                let same_len = everyone.clone().filter(|offer| offer.prefix_len == len);
+                same_len.for_each(|offer| self.consider(offer, &mut settled, seats, why));
+            }
+        }
+        if W::ON {
+            let mut at = 0;
+            while self.data.carrier(Index(at)).is_some() {
+                if !settled.contains(Index(at)) {
+                    why.excluded(Index(at), Index::NONE, Step::Match, "no prefix matches");
+                }
+                at += 1;
+            }
+        }
+    }
+
+    /// Steps 6 to 8 for one offer. The first offer of a carrier settles it, unless unusable ones
+    /// fall back to a shorter prefix.
+    fn consider<W: WhySink>(
+        &self,
+        offer: Offer,
+        settled: &mut CarrierSet,
+        seats: &mut Seats,
+        why: &mut W,
+    ) {
+        if settled.contains(offer.carrier) {
+            return;
+        }
+        let Some(carrier) = self.data.carrier(offer.carrier) else { return };
+        let Some(band) = self.data.band(offer.band) else { return };
+        let falls_back = self.data.settings().shorter_prefix;
+        if !band.enabled {
+            why.excluded(offer.carrier, Index::NONE, Step::Band, "band is disabled");
+            if !falls_back {
+                settled.insert(offer.carrier);
+            }
+            return;
+        }
+        let rates = (0..band.rates).map(|n| Index(band.first_rate.saturating_add(n)));
+        let chosen = rates
+            .filter_map(|at| Some((at, self.data.rate(at)?)))
+            .find(|(_, rate)| self.in_force(rate));
+        let Some((rate_row, rate)) = chosen else {
+            why.excluded(offer.carrier, Index::NONE, Step::Rate, "no rate in force");
+            if !falls_back {
+                settled.insert(offer.carrier);
+            }
+            return;
+        };
+        settled.insert(offer.carrier);
+        let Some(cost_per_min) = rate.cost_per_min else {
+            why.excluded(offer.carrier, Index::NONE, Step::Price, "no exchange rate");
+            return;
+        };
+        seats.push(Seat {
+            offer,
+            rate: rate_row,
+            cost_per_min,
+            tier: Tier::Ordinary,
+            priority: 0,
+            reliability: 0,
+            carrier_id: carrier.id,
+        });
+    }
+
+    /// Step 7's conditions. Rates of a band stand in the order of its choice.
+    fn in_force(&self, rate: &Rate<'_>) -> bool {
+        rate.start <= self.facts.at
+            && (rate.period == Index::NONE || self.data.period_covers(rate.period, self.facts.at))
+            && (rate.a_band == Index::NONE
+                || self.caller.is_some_and(|caller| self.data.a_band_holds(rate.a_band, &caller)))
+    }
+
+    /// The override rows that decide, one a carrier, most specific first.
+    fn each_override(&self, mut take: impl FnMut(Override)) {
+        let mut decided = CarrierSet::EMPTY;
+        for owner in owners(self.facts.org_id) {
+            for len in (0..=self.number.len() as u8).rev() {
+                let mut n = 0;
+                while let Some(rule) = self.data.override_rule(owner, self.number.key(), len, n) {
+                    if decided.insert(rule.carrier) {
+                        take(rule);
+                    }
+                    n += 1;
+                }
+            }
+        }
+    }
+
+    /// Steps 9 and 10. Where any carrier is forced for the call, only forced ones stay, even if
+    /// that leaves none: a forced route is a promise, not a preference.
+    fn closed_loop_and_overrides<W: WhySink>(&self, seats: &mut Seats, why: &mut W) {
+        let (mut forbidden, mut preferred, mut forced) =
+            (CarrierSet::EMPTY, CarrierSet::EMPTY, CarrierSet::EMPTY);
+        let mut any_forced = false;
+        self.each_override(|rule| {
+            let set = match rule.action {
+                OverrideAction::Forbid => &mut forbidden,
+                OverrideAction::Prefer => &mut preferred,
+                OverrideAction::Force => {
+                    any_forced = true;
+                    &mut forced
+                }
+            };
+            set.insert(rule.carrier);
+            let seat = seats.rows[..seats.len].iter_mut().find(|s| s.offer.carrier == rule.carrier);
+            if let Some(seat) = seat {
+                seat.priority = rule.priority;
+            }
+        });
+        seats.retain(|seat| {
+            let at = seat.offer.carrier;
+            let mut out = |step, reason| {
+                why.excluded(at, Index::NONE, step, reason);
+                false
+            };
+            let Some(carrier) = self.data.carrier(at) else { return false };
+            let chosen = preferred.contains(at) || forced.contains(at);
+            if carrier.closed_loop && !self.data.closed_loop_member(self.facts.org_id, at) {
+                return out(Step::ClosedLoop, "closed loop of other organisations");
+            }
+            if carrier.private_services && !chosen {
+                return out(Step::ClosedLoop, "private services carrier without an override");
+            }
+            if forbidden.contains(at) {
+                return out(Step::Override, "forbidden by an override");
+            }
+            if any_forced && !forced.contains(at) {
+                return out(Step::Override, "another carrier is forced");
+            }
+            seat.tier = match (carrier.closed_loop, chosen) {
+                (true, _) => Tier::ClosedLoop,
+                (false, true) => Tier::Preferred,
+                (false, false) => Tier::Ordinary,
+            };
+            true
+        });
+    }
+
+    /// Step 12: carriers with no gateway left are out.
+    fn keep_with_gateway<W: WhySink>(&self, seats: &mut Seats, why: &mut W) {
+        seats.retain(|seat| {
+            let at = seat.offer.carrier;
+            let Some(carrier) = self.data.carrier(at) else { return false };
+            match gateways::best(self.data, self.live, self.facts, (at, &carrier), why) {
+                Some(reliability) => {
+                    seat.reliability = reliability;
+                    true
+                }
+                None => {
+                    why.excluded(at, Index::NONE, Step::Gateway, "no gateway left");
+                    false
+                }
+            }
+        });
+    }
+
+    /// Step 14.
+    fn plan<W: WhySink>(&self, seats: &Seats, why: &mut W) -> Plan {
+        let mut plan = Plan::empty(self.data.generation());
+        plan.number = Some(self.number);
+        plan.caller = self.caller;
+        let asked = match self.facts.max_attempts {
+            0 => DEFAULT_ATTEMPTS,
+            asked => asked,
+        };
+        let attempts = usize::from(asked).min(MAX_ATTEMPTS);
+        let seed = gateways::seed(self.facts, self.number.as_bytes());
+        for seat in &seats.rows[..seats.len] {
+            let at = seat.offer.carrier;
+            let full = plan.routes().len() >= attempts;
+            if full && !W::ON {
+                break;
+            }
+            let Some(carrier) = self.data.carrier(at) else { continue };
+            let usable = gateways::ordered(self.data, self.live, self.facts, &carrier, seed);
+            for &gateway in usable.rows() {
+                let candidate = Candidate {
+                    carrier: at,
+                    gateway,
+                    band: seat.offer.band,
+                    rate: seat.rate,
+                    prefix_len: seat.offer.prefix_len,
+                    cost_per_min: seat.cost_per_min,
+                };
+                if plan.routes().len() >= attempts || !plan.push(candidate) {
+                    why.excluded(at, gateway, Step::Plan, "beyond the attempts allowed");
+                }
+            }
+        }
+        plan
+    }
+}

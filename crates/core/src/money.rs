@@ -122,7 +122,8 @@ impl Tariff {
     /// Seconds billed for `duration_s` seconds of an answered call (contract step 8).
     #[must_use]
     pub fn billed_s(&self, duration_s: u32) -> u64 {
-        let (initial, next) = (u64::from(self.initial_increment_s), u64::from(self.next_increment_s.max(1)));
+        let (initial, next) =
+            (u64::from(self.initial_increment_s), u64::from(self.next_increment_s.max(1)));
         initial + u64::from(duration_s).saturating_sub(initial).div_ceil(next) * next
     }
 
@@ -198,8 +199,12 @@ mod tests {
 
     #[test]
     fn increments_bill_whole_blocks() {
-        let tariff =
-            Tariff { rate_per_min: Nano(60), setup: Nano(0), initial_increment_s: 30, next_increment_s: 6 };
+        let tariff = Tariff {
+            rate_per_min: Nano(60),
+            setup: Nano(0),
+            initial_increment_s: 30,
+            next_increment_s: 6,
+        };
         for (duration, billed) in [(0, 30), (30, 30), (31, 36), (36, 36), (37, 42)] {
             assert_eq!(tariff.billed_s(duration), billed);
         }

@@ -1,1 +1,29 @@
-//! normalise
+//! From a dialled string to E.164 digits (contract step 2).
+
+use crate::{
+    data::RoutingData,
+    digits::{Dialled, E164},
+    facts::Country,
+};
+
+/// Applies the first rule of `country` that matches, drops one leading `+`, and takes what is left
+/// if it is 1 to 15 digits. `None` is a number that no carrier could be given: cause 28.
+#[must_use]
+pub fn normalise<D: RoutingData + ?Sized>(
+    data: &D,
+    country: Option<Country>,
+    dialled: &[u8],
+) -> Option<E164> {
+    let dialled = Dialled::new(dialled)?;
+    let mut rewritten = dialled;
+    let mut n = 0;
+    while let Some(rule) = data.normalise_rule(country, n) {
+        if let Some(number) = rule.apply(dialled.as_bytes()) {
+            rewritten = number;
+            break;
+        }
+        n += 1;
+    }
+    let digits = rewritten.as_bytes();
+    E164::new(digits.strip_prefix(b"+").unwrap_or(digits))
+}

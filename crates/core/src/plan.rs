@@ -93,6 +93,9 @@ pub enum Reject {
     NoRoute,
     /// Carriers sell it, but none has a gateway left: cause 34 (step 12).
     NoGateway,
+    /// An emergency number, and the data has no emergency gateway for its country: cause 34. The
+    /// seam then takes the emergency destination of its own configuration.
+    NoEmergencyGateway,
 }
 
 impl Reject {
@@ -103,7 +106,7 @@ impl Reject {
             Self::InvalidNumber => 28,
             Self::Blocked { .. } | Self::SpendLimit => 21,
             Self::NoRoute => 3,
-            Self::NoGateway => 34,
+            Self::NoGateway | Self::NoEmergencyGateway => 34,
         }
     }
 
@@ -116,6 +119,7 @@ impl Reject {
             Self::SpendLimit => "spend limit reached",
             Self::NoRoute => "no carrier sells this destination",
             Self::NoGateway => "no gateway available",
+            Self::NoEmergencyGateway => "no emergency gateway for this country",
         }
     }
 }
@@ -182,6 +186,8 @@ impl Step {
 /// Takes the reasons why carriers and gateways were left out. [`NoWhy`] costs nothing: the calls
 /// compile away.
 pub trait WhySink {
+    /// Whether anybody listens; work done only for the reasons is skipped where not.
+    const ON: bool;
     /// A carrier (and, at the gateway step, one of its gateways) is out.
     fn excluded(&mut self, carrier: Index, gateway: Index, step: Step, reason: &'static str);
 }
@@ -191,6 +197,7 @@ pub trait WhySink {
 pub struct NoWhy;
 
 impl WhySink for NoWhy {
+    const ON: bool = false;
     #[inline]
     fn excluded(&mut self, _: Index, _: Index, _: Step, _: &'static str) {}
 }

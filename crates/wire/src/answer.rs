@@ -124,6 +124,8 @@ impl<'a, D: RoutingData + ?Sized> CollectWhy<'a, D> {
 }
 
 impl<D: RoutingData + ?Sized> WhySink for CollectWhy<'_, D> {
+    const ON: bool = true;
+
     fn excluded(&mut self, carrier: Index, gateway: Index, step: Step, reason: &'static str) {
         self.rows.push(Excluded {
             carrier_id: self.data.carrier(carrier).map_or(0, |c| c.id),
@@ -179,7 +181,8 @@ impl Route {
         plan: &fsx_core::Plan,
         candidate: &Candidate,
     ) -> Self {
-        let mut route = Self { cost_per_min: candidate.cost_per_min.to_string(), ..Self::default() };
+        let mut route =
+            Self { cost_per_min: candidate.cost_per_min.to_string(), ..Self::default() };
         if let Some(carrier) = data.carrier(candidate.carrier) {
             route.carrier_id = carrier.id;
             route.carrier = carrier.name.to_owned();
@@ -202,8 +205,10 @@ impl Route {
         }
         let dialled = render::attempt(data, facts, plan, candidate);
         route.number = dialled.number.to_string();
-        route.cli = dialled.cli.to_string();
         route.withhold_cli = dialled.withhold_cli;
+        if !dialled.withhold_cli {
+            route.cli = dialled.cli.to_string();
+        }
         if let Some(gateway) = data.gateway(candidate.gateway) {
             route.gateway_id = gateway.id;
             route.stop_causes = gateway.stop_causes.to_owned();

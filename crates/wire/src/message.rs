@@ -33,7 +33,7 @@ pub enum Ask {
     /// Run the organisation's policy for the `route` phase over this call.
     Decide {
         /// The call.
-        facts: WireFacts,
+        facts: Box<WireFacts>,
         /// Task or policy by name; empty takes the one that the organisation's manifest names.
         #[serde(default)]
         task: String,
