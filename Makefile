@@ -41,5 +41,5 @@ lint: ## Format, clippy and rustdoc, with warnings as errors; licences and bans 
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --locked check bans licenses sources; \
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --workspace --locked check bans licenses sources; \
 	else echo "SKIPPED deny: cargo-deny is not installed (cargo install cargo-deny --locked)"; fi

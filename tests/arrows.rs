@@ -38,7 +38,6 @@ const IN_A_SWITCH: &[&str] = &[
     "serde_json", //
     "itoa",       // serde_json
     "memchr",     // serde_json
-    "ryu",        // serde_json, until it moved to zmij
     "zmij",       // serde_json
 ];
 
