@@ -1,0 +1,133 @@
+//! Calls in progress and calls a second, gateway by gateway.
+
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed},
+};
+
+use crate::{
+    health::{GatewayAt, gateway},
+    layout::MAX_OWNERS,
+    owners::OwnerId,
+    table::LiveTable,
+};
+
+/// Bits of a cell, and of a second's word, that hold the count.
+const COUNT_BITS: u32 = 32;
+const SECOND_COUNT_BITS: u32 = 24;
+const SECOND_COUNT_MAX: u64 = (1 << SECOND_COUNT_BITS) - 1;
+
+/// A call that begins this many seconds before the newest one seen is merely late to the counter; more,
+/// and the clock has been set back.
+const LATE_S: u64 = 5;
+
+impl LiveTable {
+    /// Counts a call that begins on a gateway, in the second `at` (UTC).
+    ///
+    /// Returns whether it is counted as in progress: not when `owner` is [`OwnerId::NONE`] or has been
+    /// given up, or when there is no room for the gateway; the overflow counter then goes up and the
+    /// call goes its way. Call path: no lock, no allocation, no system call.
+    pub fn begin_call(&self, owner: OwnerId, gateway_id: u32, at: i64) -> bool {
+        let Some(row) = self.claim_gateway(gateway_id) else { return false };
+        row.row[gateway::BEGUN].fetch_add(1, Relaxed);
+        count_second(&row.row[gateway::SECOND], at);
+        let counted = self.own_cell(owner, &row).is_some_and(|cell| {
+            cell.fetch_update(AcqRel, Relaxed, |now| {
+                let count = if epoch_of(now) == owner.epoch { count_of(now) } else { 0 };
+                Some(pack(owner.epoch, count.saturating_add(1)))
+            })
+            .is_ok()
+        });
+        if !counted {
+            self.count_overflow();
+        }
+        counted
+    }
+
+    /// Counts a call that ends. Never below zero: an end without a beginning changes nothing.
+    pub fn end_call(&self, owner: OwnerId, gateway_id: u32) {
+        let Some(row) = self.gateway(gateway_id) else { return };
+        let Some(cell) = self.own_cell(owner, &row) else { return };
+        // An error is the refusal below: nothing was in progress.
+        let _ = cell.fetch_update(AcqRel, Relaxed, |now| {
+            if epoch_of(now) != owner.epoch {
+                return None;
+            }
+            Some(pack(owner.epoch, count_of(now).checked_sub(1)?))
+        });
+    }
+
+    pub(crate) fn in_progress(&self, gateway_id: u32) -> u32 {
+        self.gateway(gateway_id).map_or(0, |at| self.in_progress_at(&at))
+    }
+
+    /// The sum over the owners that are registered.
+    pub(crate) fn in_progress_at(&self, at: &GatewayAt<'_>) -> u32 {
+        let Some(cells) = self.row::<MAX_OWNERS>(self.layout.cells, at.n) else { return 0 };
+        let mut sum = 0u32;
+        for (slot, cell) in cells.iter().enumerate().take(self.owners_high()) {
+            let cell = cell.load(Relaxed);
+            if count_of(cell) != 0 && self.owner_epoch(slot) == Some(epoch_of(cell)) {
+                sum = sum.saturating_add(count_of(cell));
+            }
+        }
+        sum
+    }
+
+    /// Calls of one owner over all gateways; slow, for listings.
+    pub(crate) fn calls_of_owner(&self, slot: usize, epoch: u32) -> u64 {
+        (0..self.layout.gateway_capacity)
+            .filter_map(|n| self.row::<MAX_OWNERS>(self.layout.cells, n)?.get(slot))
+            .map(|cell| cell.load(Relaxed))
+            .filter(|&cell| epoch_of(cell) == epoch)
+            .map(|cell| u64::from(count_of(cell)))
+            .sum()
+    }
+
+    pub(crate) fn begun_in_second(&self, gateway_id: u32, at: i64) -> u32 {
+        let Some(row) = self.gateway(gateway_id) else { return 0 };
+        let now = row.row[gateway::SECOND].load(Relaxed);
+        if now >> SECOND_COUNT_BITS == second(at) { (now & SECOND_COUNT_MAX) as u32 } else { 0 }
+    }
+
+    /// The owner's cell at a gateway, while the owner's registration stands.
+    fn own_cell(&self, owner: OwnerId, at: &GatewayAt<'_>) -> Option<&AtomicU64> {
+        let slot = usize::from(owner.slot);
+        if self.owner_epoch(slot) != Some(owner.epoch) {
+            return None;
+        }
+        self.row::<MAX_OWNERS>(self.layout.cells, at.n)?.get(slot)
+    }
+}
+
+fn count_second(word: &AtomicU64, at: i64) {
+    let at = second(at);
+    let _ = word.fetch_update(AcqRel, Acquire, |now| {
+        let (stamp, count) = (now >> SECOND_COUNT_BITS, now & SECOND_COUNT_MAX);
+        let count = if stamp == at {
+            (count + 1).min(SECOND_COUNT_MAX)
+        } else if stamp > at && stamp - at <= LATE_S {
+            return None; // Another process is already in the next second.
+        } else {
+            1
+        };
+        Some(at << SECOND_COUNT_BITS | count)
+    });
+}
+
+/// 40 bits of seconds: until the year 36,812.
+fn second(at: i64) -> u64 {
+    at.max(0).unsigned_abs() & (u64::MAX >> SECOND_COUNT_BITS)
+}
+
+fn pack(epoch: u32, count: u32) -> u64 {
+    u64::from(epoch) << COUNT_BITS | u64::from(count)
+}
+
+fn epoch_of(cell: u64) -> u32 {
+    (cell >> COUNT_BITS) as u32
+}
+
+fn count_of(cell: u64) -> u32 {
+    cell as u32
+}

@@ -1,0 +1,110 @@
+//! Gateway rows, and the health in them.
+
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed},
+};
+
+use crate::{
+    layout::{GATEWAY_WORDS, MAX_PROBES, place},
+    table::LiveTable,
+};
+
+/// Places of a gateway row's words.
+pub(crate) mod gateway {
+    /// The gateway's id and one; 0 is a free row.
+    pub(crate) const KEY: usize = 0;
+    /// A bit a data centre whose word on this gateway is known.
+    pub(crate) const KNOWN: usize = 1;
+    /// A bit a data centre that says it is down. Zero is healthy, so that a new row is.
+    pub(crate) const DOWN: usize = 2;
+    /// Second (40 bits) and calls begun in it (24 bits).
+    pub(crate) const SECOND: usize = 3;
+    /// Calls begun since the file was made.
+    pub(crate) const BEGUN: usize = 4;
+}
+
+/// A gateway's row and its number.
+pub(crate) struct GatewayAt<'a> {
+    pub(crate) n: usize,
+    pub(crate) row: &'a [AtomicU64; GATEWAY_WORDS],
+}
+
+impl LiveTable {
+    /// The row of a gateway, if it has one.
+    pub(crate) fn gateway(&self, id: u32) -> Option<GatewayAt<'_>> {
+        let capacity = self.layout.gateway_capacity;
+        let key = u64::from(id) + 1;
+        let start = place(id, capacity);
+        for step in 0..MAX_PROBES.min(capacity) {
+            let n = (start + step) & (capacity - 1);
+            let row = self.row::<GATEWAY_WORDS>(self.layout.gateways, n)?;
+            match row[gateway::KEY].load(Acquire) {
+                0 => return None,
+                found if found == key => return Some(GatewayAt { n, row }),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// The row of a gateway, taken if it had none; `None` (and counted) when there is no room. Rows are
+    /// never freed: a gateway's id is good for the life of the file.
+    pub(crate) fn claim_gateway(&self, id: u32) -> Option<GatewayAt<'_>> {
+        let capacity = self.layout.gateway_capacity;
+        let key = u64::from(id) + 1;
+        let start = place(id, capacity);
+        for step in 0..MAX_PROBES.min(capacity) {
+            let n = (start + step) & (capacity - 1);
+            let row = self.row::<GATEWAY_WORDS>(self.layout.gateways, n)?;
+            let mut found = row[gateway::KEY].load(Acquire);
+            if found == 0 {
+                match row[gateway::KEY].compare_exchange(0, key, AcqRel, Acquire) {
+                    Ok(_) => found = key,
+                    Err(other) => found = other,
+                }
+            }
+            if found == key {
+                return Some(GatewayAt { n, row });
+            }
+        }
+        self.count_overflow();
+        None
+    }
+
+    pub(crate) fn is_healthy(&self, gateway_id: u32, data_centre: &str) -> bool {
+        let Some(at) = self.gateway(gateway_id) else { return true };
+        // Most gateways are down nowhere: no name need be looked up.
+        let down = at.row[gateway::DOWN].load(Relaxed);
+        down == 0 || self.centre_bit(data_centre).is_none_or(|bit| down & bit == 0)
+    }
+
+    /// Says whether a gateway is healthy as a data centre sees it. One store; every process sees it at
+    /// its next decision.
+    ///
+    /// Returns false when it could not be kept: the table or the list of names is full, or the name is
+    /// empty, longer than [`crate::MAX_NAME`] or holds a NUL. The gateway is then healthy there, and
+    /// the overflow counter has gone up.
+    pub fn set_healthy(&self, gateway_id: u32, data_centre: &str, healthy: bool) -> bool {
+        let Some(bit) = self.claim_centre_bit(data_centre) else {
+            self.count_overflow();
+            return false;
+        };
+        let Some(at) = self.claim_gateway(gateway_id) else { return false };
+        if healthy {
+            at.row[gateway::DOWN].fetch_and(!bit, AcqRel);
+        } else {
+            at.row[gateway::DOWN].fetch_or(bit, AcqRel);
+        }
+        at.row[gateway::KNOWN].fetch_or(bit, AcqRel);
+        true
+    }
+
+    /// Forgets what a data centre said of a gateway: no word is healthy.
+    pub fn forget_health(&self, gateway_id: u32, data_centre: &str) {
+        if let (Some(at), Some(bit)) = (self.gateway(gateway_id), self.centre_bit(data_centre)) {
+            at.row[gateway::KNOWN].fetch_and(!bit, AcqRel);
+            at.row[gateway::DOWN].fetch_and(!bit, AcqRel);
+        }
+    }
+}
