@@ -19,6 +19,7 @@ const FORBID: &[&str] = &[
     "crates/core/src/lib.rs",
     "crates/snapshot/src/lib.rs",
     "crates/wire/src/lib.rs",
+    "fsxinetd/src/lib.rs",
     "fsxinetd/src/main.rs",
     "tests/support/lib.rs",
 ];
