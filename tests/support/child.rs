@@ -6,7 +6,6 @@
 
 use std::{
     fs::File,
-    io::Write as _,
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -52,10 +51,10 @@ impl ChildGuard {
             .spawn()
             .unwrap_or_else(|e| panic!("cannot start {name} ({command:?}): {e}"));
         let group = i32::try_from(child.id()).unwrap_or_default();
-        // A line means "ended in order"; end of file means that the test is gone.
-        let script = format!("read -r word || kill -KILL -- -{group}");
+        // End of file means that the test is gone.
+        // 0 is "my own group" in every shell.
         let reaper = Command::new("sh")
-            .args(["-c", &script])
+            .args(["-c", "read -r never; kill -s KILL 0"])
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -168,9 +167,6 @@ impl Drop for ChildGuard {
         } else {
             self.kill();
         }
-        if let Some(stdin) = self.reaper.stdin.as_mut() {
-            let _ = stdin.write_all(b"done\n");
-        }
         if std::thread::panicking() {
             for file in std::iter::once(&self.log).chain(&self.also) {
                 let text = tail(file, TAIL_LINES);
@@ -233,6 +229,41 @@ mod tests {
         child.kill();
         drop(child);
         wait::until("the worker to go", Duration::from_secs(10), || gone(&worker).then_some(()));
+    }
+
+    /// Set for [`ends_with_a_killed_test`]'s own child: where it writes its grandchild's number.
+    const ORPHAN: &str = "FSX_TEST_ORPHAN";
+
+    #[test]
+    fn ends_with_a_killed_test() {
+        let me = "child::tests::ends_with_a_killed_test";
+        if let Some(path) = std::env::var_os(ORPHAN) {
+            let dir = RunDir::new("child");
+            let child = sh(&dir, "sleep 600");
+            std::fs::write(path, format!("{}\n", child.pid())).expect("write");
+            std::thread::sleep(Duration::from_secs(600));
+            return;
+        }
+        let dir = RunDir::new("child");
+        let note = dir.file("pid");
+        let exe = std::env::current_exe().expect("own path");
+        let mut test = Command::new(exe)
+            .args(["--exact", me])
+            .env(ORPHAN, &note)
+            .env("TMPDIR", dir.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("spawn");
+        let orphan = wait::until("the grandchild", Duration::from_secs(20), || {
+            std::fs::read_to_string(&note).ok()?.strip_suffix('\n').map(str::to_owned)
+        });
+        assert!(!gone(&orphan));
+        test.kill().expect("kill");
+        test.wait().expect("wait");
+        wait::until("the grandchild to go", Duration::from_secs(10), || {
+            gone(&orphan).then_some(())
+        });
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A real FreeSWITCH in a private directory, on private ports, with nothing loaded but what a
 //! routed call needs.
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use crate::{
     child::ChildGuard, esl::Esl, place, ports::Ports, run_dir::RunDir, template, template::Words,
@@ -85,6 +85,9 @@ impl FreeSwitch {
         ] {
             command.arg(format!("-{dir}")).arg(run.dir(&format!("fs/{dir}")));
         }
+        let certs = run.dir("fs/certs");
+        let kept = place::kept("freeswitch-certs");
+        copy_certs(&kept, &certs);
         let mut child = ChildGuard::spawn("FreeSWITCH", &mut command, &run.file("fs/out.log"));
         child.also_show(&run.file("fs/log/freeswitch.log"));
         let sip = ports.sip.port();
@@ -93,6 +96,7 @@ impl FreeSwitch {
             let ready = esl.api("status").ok()?.contains("is ready");
             (ready && crate::sipp::udp_bound(sip)).then_some(())
         });
+        copy_certs(&certs, &kept);
         Self { child, ports, password }
     }
 
@@ -145,5 +149,18 @@ impl FreeSwitch {
     /// Ends it in order and tells how it ended.
     pub fn stop(mut self) -> std::process::ExitStatus {
         self.child.stop()
+    }
+}
+
+/// FreeSWITCH makes two 4096-bit keys when it finds none: seconds of every start. They are made
+/// once a build directory and copied from then on. Best effort: without them it only takes longer.
+fn copy_certs(from: &Path, to: &Path) {
+    for name in ["dtls-srtp.pem", "wss.pem"] {
+        let (source, target) = (from.join(name), to.join(name));
+        // A rename, so that nobody ever reads half a key.
+        let draft = to.join(format!("{name}.{}", std::process::id()));
+        if !target.exists() && fs::copy(source, &draft).is_ok() {
+            let _ = fs::rename(draft, target);
+        }
     }
 }

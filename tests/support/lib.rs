@@ -25,6 +25,7 @@ pub mod mi;
 pub mod opensips;
 pub mod place;
 pub mod ports;
+pub mod rig;
 pub mod run_dir;
 pub mod sipp;
 pub mod skip;

@@ -105,12 +105,27 @@ fn on_path(program: &str) -> Option<PathBuf> {
 /// When it has not been built.
 #[must_use]
 pub fn built(file: &str) -> PathBuf {
-    // target/<profile>/deps/<this test>
-    let exe = env::current_exe().unwrap_or_else(|e| panic!("cannot tell my own path: {e}"));
-    let profile = exe.parent().and_then(Path::parent).unwrap_or(Path::new("."));
-    let path = profile.join(file);
+    let path = profile_dir().join(file);
     assert!(path.is_file(), "{} is missing: run `cargo build --workspace` first", path.display());
     path
+}
+
+/// A directory that outlives the test, beside the build products; made when it is not there.
+///
+/// # Panics
+/// When it cannot be made.
+#[must_use]
+pub fn kept(name: &str) -> PathBuf {
+    let path = profile_dir().join("fsx-tests").join(name);
+    std::fs::create_dir_all(&path)
+        .unwrap_or_else(|e| panic!("cannot make {}: {e}", path.display()));
+    path
+}
+
+/// Where this build's products are: the running test is `<profile>/deps/<test>`.
+fn profile_dir() -> PathBuf {
+    let exe = env::current_exe().unwrap_or_else(|e| panic!("cannot tell my own path: {e}"));
+    exe.parent().and_then(Path::parent).unwrap_or(Path::new(".")).to_owned()
 }
 
 /// A file of the source tree, by its path below the root.

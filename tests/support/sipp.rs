@@ -38,6 +38,8 @@ pub struct Calls<'a> {
     pub to_port: u16,
     /// The number called (`[service]`).
     pub number: &'a str,
+    /// How long an answered call lasts (a `<pause/>` without a length).
+    pub talk: Duration,
     /// How many calls in all.
     pub calls: u32,
     /// How many new ones a second.
@@ -110,6 +112,7 @@ impl Sipp {
         Self::spawn(sipp, run, name, scenario, Ports::one(), |command| {
             command
                 .args(["-s", calls.number])
+                .args(["-d", &calls.talk.as_millis().to_string()])
                 .args(["-m", &calls.calls.to_string()])
                 .args(["-r", &calls.rate.to_string()])
                 .args(["-timeout", &format!("{}s", calls.limit.as_secs()), "-timeout_error"]);
