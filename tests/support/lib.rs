@@ -19,7 +19,10 @@
 #![forbid(unsafe_code)]
 
 pub mod child;
+pub mod daemon;
+pub mod deck;
 pub mod esl;
+pub mod expect;
 pub mod freeswitch;
 pub mod mi;
 pub mod opensips;
