@@ -353,20 +353,16 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
         }
     }
 
-    /// Steps 9 and 10. Where any carrier is forced for the call, only forced ones stay, even if
-    /// that leaves none: a forced route is a promise, not a preference.
+    /// Steps 9 and 10. An override of a carrier that is no longer in the running does nothing, so
+    /// that a forced carrier without a rate does not cut the call off.
     fn closed_loop_and_overrides<W: WhySink>(&self, seats: &mut Seats, why: &mut W) {
         let (mut forbidden, mut preferred, mut forced) =
             (CarrierSet::EMPTY, CarrierSet::EMPTY, CarrierSet::EMPTY);
-        let mut any_forced = false;
         self.each_override(|rule| {
             let set = match rule.action {
                 OverrideAction::Forbid => &mut forbidden,
                 OverrideAction::Prefer => &mut preferred,
-                OverrideAction::Force => {
-                    any_forced = true;
-                    &mut forced
-                }
+                OverrideAction::Force => &mut forced,
             };
             set.insert(rule.carrier);
             let seat = seats.rows[..seats.len].iter_mut().find(|s| s.offer.carrier == rule.carrier);
@@ -374,6 +370,7 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
                 seat.priority = rule.priority;
             }
         });
+        let mut any_forced = false;
         seats.retain(|seat| {
             let at = seat.offer.carrier;
             let mut out = |step, reason| {
@@ -391,16 +388,24 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
             if forbidden.contains(at) {
                 return out(Step::Override, "forbidden by an override");
             }
-            if any_forced && !forced.contains(at) {
-                return out(Step::Override, "another carrier is forced");
-            }
             seat.tier = match (carrier.closed_loop, chosen) {
                 (true, _) => Tier::ClosedLoop,
                 (false, true) => Tier::Preferred,
                 (false, false) => Tier::Ordinary,
             };
+            any_forced |= forced.contains(at);
             true
         });
+        if any_forced {
+            seats.retain(|seat| {
+                let stays = forced.contains(seat.offer.carrier);
+                if !stays {
+                    let reason = "another carrier is forced";
+                    why.excluded(seat.offer.carrier, Index::NONE, Step::Override, reason);
+                }
+                stays
+            });
+        }
     }
 
     /// Step 12: carriers with no gateway left are out.

@@ -1,0 +1,141 @@
+//! Where things stand in the file: one header, then sections of equal rows, all little-endian.
+//!
+//! Only this module and `docs/snapshot-format.md` know the places. Every change of meaning raises
+//! [`FORMAT`]; a reader refuses every other.
+
+/// Version of the format.
+pub const FORMAT: u32 = 1;
+
+pub(crate) const MAGIC: [u8; 8] = *b"FSXROUTE";
+
+/// Bytes before the first section.
+pub(crate) const HEADER: usize = 1024;
+
+/// Sections begin on a cache line.
+pub(crate) const ALIGN: usize = 64;
+
+/// No text, no row.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// Entries before the first leaf list and bytes of one entry: the unit of the offers section.
+pub(crate) const OFFER: usize = 8;
+
+/// Offer entries in one cache line, the first of which is the list's header.
+pub(crate) const OFFERS_PER_LINE: usize = ALIGN / OFFER;
+
+/// Digits that the direct table covers.
+pub(crate) const HEAD_DIGITS: usize = 6;
+
+/// Entries of the direct table.
+pub(crate) const HEADS: usize = 11usize.pow(HEAD_DIGITS as u32);
+
+// Places in the header.
+pub(crate) const AT_FORMAT: usize = 8;
+pub(crate) const AT_SECTIONS: usize = 12;
+pub(crate) const AT_FILE_LEN: usize = 16;
+pub(crate) const AT_GENERATION: usize = 24;
+pub(crate) const AT_BUILT: usize = 32;
+pub(crate) const AT_HORIZON: usize = 40;
+pub(crate) const AT_REFERENCE: usize = 48;
+pub(crate) const AT_FLAGS: usize = 52;
+pub(crate) const AT_COUNTRY: usize = 56;
+pub(crate) const AT_TABLE: usize = 64;
+/// One row of the section table: offset u64, rows u32, row bytes u32, checksum u32, pad u32.
+pub(crate) const TABLE_ROW: usize = 24;
+/// The header's own checksum, over everything before it.
+pub(crate) const AT_HEADER_CRC: usize = HEADER - 4;
+
+/// Header flag: [`fsx_core::data::Settings::shorter_prefix`].
+pub(crate) const FLAG_SHORTER: u32 = 1;
+
+/// The sections, in file order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(usize)]
+pub(crate) enum Section {
+    /// Texts: u16 length, then that many bytes of UTF-8, one after another.
+    Texts,
+    /// Pattern programs: instruction words.
+    Programs,
+    /// Program (first word, words), replacement text.
+    Rewrites,
+    Carriers,
+    Bands,
+    Rates,
+    Gateways,
+    /// Direct table: (list line, 0) or (first interval, how many).
+    Heads,
+    /// (low nine digits, list line).
+    Intervals,
+    /// Small decks instead: key u64; the list line stands in `BoundLists`.
+    Bounds,
+    BoundLists,
+    /// Lists of offers: a header entry (count), then entries; each list begins a line.
+    Offers,
+    Private,
+    Overrides,
+    ClosedLoop,
+    Orgs,
+    DiallingRules,
+    Countries,
+    EmergencyNumbers,
+    EmergencyGateways,
+    Formats,
+    Periods,
+    PeriodIntervals,
+    ABands,
+    ABandPrefixes,
+}
+
+impl Section {
+    pub(crate) const COUNT: usize = 25;
+
+    /// Bytes of one row.
+    pub(crate) const ROW: [usize; Self::COUNT] = [
+        1, 4, 16, 32, 32, 80, 96, 8, 8, 8, 4, OFFER, 24, 32, 8, 24, 16, 32, 4, 4, 8, 16, 16, 16, 16,
+    ];
+
+    /// Names for error messages and `dump`.
+    pub(crate) const NAMES: [&'static str; Self::COUNT] = [
+        "texts",
+        "programs",
+        "rewrites",
+        "carriers",
+        "bands",
+        "rates",
+        "gateways",
+        "heads",
+        "intervals",
+        "bounds",
+        "bound lists",
+        "offers",
+        "private numbers",
+        "overrides",
+        "closed loop",
+        "organisations",
+        "dialling rules",
+        "countries",
+        "emergency numbers",
+        "emergency gateways",
+        "formats",
+        "periods",
+        "period intervals",
+        "A-bands",
+        "A-band prefixes",
+    ];
+}
+
+pub(crate) fn u16_at(row: &[u8], at: usize) -> u16 {
+    row.get(at..at + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]))
+}
+
+pub(crate) fn u32_at(row: &[u8], at: usize) -> u32 {
+    row.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_le_bytes(*b))
+}
+
+pub(crate) fn u64_at(row: &[u8], at: usize) -> u64 {
+    row.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u64::from_le_bytes(*b))
+}
+
+pub(crate) fn i64_at(row: &[u8], at: usize) -> i64 {
+    u64_at(row, at) as i64
+}

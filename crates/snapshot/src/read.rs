@@ -1,0 +1,616 @@
+//! Reading a snapshot in place, whatever its bytes are.
+//!
+//! Opening checks the header and every section's bounds; after that each access is checked again
+//! by slicing, and answers "nothing" where damaged data points outside. So a file that was damaged
+//! after it was opened gives wrong routes at worst, never a crash. [`Snapshot::verify`] is what
+//! tells damage from data.
+
+use std::fmt;
+
+use fsx_core::{
+    Country, Nano,
+    data::{
+        Band, Carrier, DiallingRule, Gateway, Index, Offer, OfferList, Org, Override,
+        OverrideAction, Rate, RoutingData, Settings,
+    },
+    digits::{E164, Key, POW11},
+    money::Tariff,
+    pattern::Rewrite,
+};
+
+use crate::layout::{
+    AT_BUILT, AT_COUNTRY, AT_FILE_LEN, AT_FLAGS, AT_FORMAT, AT_GENERATION, AT_HEADER_CRC,
+    AT_HORIZON, AT_REFERENCE, AT_SECTIONS, AT_TABLE, FLAG_SHORTER, FORMAT, HEADER, HEADS, MAGIC,
+    NONE, OFFERS_PER_LINE, Section, TABLE_ROW, i64_at, u16_at, u32_at, u64_at,
+};
+
+/// Why bytes are not a snapshot. The reader keeps what it had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OpenError {
+    /// Shorter than its header, or than the header says: torn, or still being copied.
+    Short {
+        /// Bytes that should be there.
+        expected: u64,
+        /// Bytes that are.
+        got: u64,
+    },
+    /// Not a snapshot at all.
+    Foreign,
+    /// Written by another release.
+    Version {
+        /// [`FORMAT`] of this program.
+        expected: u32,
+        /// The file's.
+        got: u32,
+    },
+    /// The header does not add up.
+    Header {
+        /// Stored checksum.
+        expected: u32,
+        /// Computed checksum.
+        got: u32,
+    },
+    /// A section points outside the file, or has rows of another size.
+    Section {
+        /// Which one.
+        section: &'static str,
+    },
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short { expected, got } => {
+                write!(f, "the file is torn: {got} bytes, expected {expected}")
+            }
+            Self::Foreign => f.write_str("not a routing snapshot"),
+            Self::Version { expected, got } => {
+                write!(f, "snapshot format {got}, this program reads {expected}")
+            }
+            Self::Header { expected, got } => {
+                write!(f, "damaged header: checksum {got:08x}, expected {expected:08x}")
+            }
+            Self::Section { section } => write!(f, "section {section:?} is out of bounds"),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+/// Why an opened snapshot is not to be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum VerifyError {
+    /// Bytes of a section changed since it was written.
+    Checksum {
+        /// Which section.
+        section: &'static str,
+        /// Stored checksum.
+        expected: u32,
+        /// Computed checksum.
+        got: u32,
+    },
+    /// The checksums are right and a row points outside its table: the writer is at fault.
+    Row {
+        /// Which section.
+        section: &'static str,
+        /// Which row.
+        row: u32,
+    },
+}
+
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Checksum { section, expected, got } => write!(
+                f,
+                "section {section:?} is damaged: checksum {got:08x}, expected {expected:08x}"
+            ),
+            Self::Row { section, row } => {
+                write!(f, "section {section:?} row {row} points outside its table")
+            }
+        }
+    }
+}
+
+impl std::error::Error for VerifyError {}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    from: usize,
+    rows: u32,
+    crc: u32,
+}
+
+/// A routing file, read in place from bytes held in memory or mapped.
+#[derive(Debug)]
+pub struct Snapshot<B> {
+    bytes: B,
+    spans: [Span; Section::COUNT],
+    generation: u64,
+    built_at: i64,
+    settings: Settings,
+}
+
+impl<B: AsRef<[u8]>> Snapshot<B> {
+    /// Checks header and bounds, in time that does not depend on the size of the file.
+    ///
+    /// # Errors
+    /// [`OpenError`] for anything that is not a whole snapshot of this format. Damage inside a
+    /// section is found by [`Self::verify`] only.
+    pub fn open(bytes: B) -> Result<Self, OpenError> {
+        let file = bytes.as_ref();
+        let got = file.len() as u64;
+        if file.len() < MAGIC.len() || file[..MAGIC.len()] != MAGIC {
+            let short = file.len() < MAGIC.len() && MAGIC.starts_with(file);
+            return Err(if short {
+                OpenError::Short { expected: HEADER as u64, got }
+            } else {
+                OpenError::Foreign
+            });
+        }
+        if file.len() < HEADER {
+            return Err(OpenError::Short { expected: HEADER as u64, got });
+        }
+        let version = u32_at(file, AT_FORMAT);
+        if version != FORMAT {
+            return Err(OpenError::Version { expected: FORMAT, got: version });
+        }
+        let (stored, computed) =
+            (u32_at(file, AT_HEADER_CRC), crc32fast::hash(&file[..AT_HEADER_CRC]));
+        if stored != computed || u32_at(file, AT_SECTIONS) as usize != Section::COUNT {
+            return Err(OpenError::Header { expected: stored, got: computed });
+        }
+        let expected = u64_at(file, AT_FILE_LEN);
+        if expected != got {
+            return Err(OpenError::Short { expected, got });
+        }
+        let mut spans = [Span::default(); Section::COUNT];
+        for (at, span) in spans.iter_mut().enumerate() {
+            let row = AT_TABLE + at * TABLE_ROW;
+            let bad = OpenError::Section { section: Section::NAMES[at] };
+            let from = usize::try_from(u64_at(file, row)).map_err(|_| bad)?;
+            *span = Span { from, rows: u32_at(file, row + 8), crc: u32_at(file, row + 16) };
+            let len = (span.rows as usize).checked_mul(Section::ROW[at]).ok_or(bad)?;
+            let end = from.checked_add(len).ok_or(bad)?;
+            if u32_at(file, row + 12) as usize != Section::ROW[at] || end > file.len() {
+                return Err(bad);
+            }
+        }
+        let heads = spans[Section::Heads as usize].rows as usize;
+        let bounds = spans[Section::Bounds as usize].rows;
+        if (heads != 0 && heads != HEADS) || bounds != spans[Section::BoundLists as usize].rows {
+            return Err(OpenError::Section { section: Section::NAMES[Section::Heads as usize] });
+        }
+        let country = [file[AT_COUNTRY], file[AT_COUNTRY + 1]];
+        let settings = Settings {
+            reference_seconds: u32_at(file, AT_REFERENCE),
+            home_country: Country::new(&country),
+            horizon_end: i64_at(file, AT_HORIZON),
+            shorter_prefix: u32_at(file, AT_FLAGS) & FLAG_SHORTER != 0,
+        };
+        let generation = u64_at(file, AT_GENERATION);
+        let built_at = i64_at(file, AT_BUILT);
+        Ok(Self { bytes, spans, generation, built_at, settings })
+    }
+
+    /// Reads the whole file against its checksums and follows every reference once. Takes time
+    /// proportional to the file; not for the call path.
+    ///
+    /// # Errors
+    /// [`VerifyError`] names the first section that is damaged.
+    pub fn verify(&self) -> Result<(), VerifyError> {
+        let file = self.bytes.as_ref();
+        for (at, span) in self.spans.iter().enumerate() {
+            // The checksum covers the padding too: it runs to where the next section begins.
+            let end = self.spans.get(at + 1).map_or(file.len(), |next| next.from);
+            let got = crc32fast::hash(file.get(span.from..end).unwrap_or_default());
+            if got != span.crc {
+                let section = Section::NAMES[at];
+                return Err(VerifyError::Checksum { section, expected: span.crc, got });
+            }
+        }
+        self.verify_rows()
+    }
+
+    fn verify_rows(&self) -> Result<(), VerifyError> {
+        let every = |section: Section, valid: &dyn Fn(u32) -> bool| {
+            let rows = self.spans[section as usize].rows;
+            match (0..rows).find(|&row| !valid(row)) {
+                Some(row) => {
+                    Err(VerifyError::Row { section: Section::NAMES[section as usize], row })
+                }
+                None => Ok(()),
+            }
+        };
+        let rows = |section: Section| self.spans[section as usize].rows;
+        every(Section::Carriers, &|at| {
+            self.carrier(Index(at)).is_some_and(|row| {
+                row.first_gateway
+                    .checked_add(row.gateways)
+                    .is_some_and(|e| e <= rows(Section::Gateways))
+            })
+        })?;
+        every(Section::Bands, &|at| {
+            self.band(Index(at)).is_some_and(|row| {
+                row.carrier.0 < rows(Section::Carriers)
+                    && row
+                        .first_rate
+                        .checked_add(row.rates)
+                        .is_some_and(|e| e <= rows(Section::Rates))
+            })
+        })?;
+        let lists = |line: u32| {
+            let list = self.list_at(line);
+            list.first
+                .checked_add(list.len)
+                .is_some_and(|end| end <= rows(Section::Offers) && list.first > 0)
+        };
+        every(Section::BoundLists, &|at| lists(u32_at(self.row(Section::BoundLists, at), 0)))?;
+        every(Section::Intervals, &|at| lists(u32_at(self.row(Section::Intervals, at), 4)))?;
+        every(Section::Heads, &|at| {
+            let row = self.row(Section::Heads, at);
+            match u32_at(row, 4) {
+                0 => lists(u32_at(row, 0)),
+                count => {
+                    let end = u32_at(row, 0).checked_add(count);
+                    end.is_some_and(|end| end <= rows(Section::Intervals))
+                }
+            }
+        })
+    }
+
+    /// When it was built, in seconds UTC.
+    pub fn built_at(&self) -> i64 {
+        self.built_at
+    }
+
+    /// Rows of each section by name, for `lcr stats`.
+    pub fn section_rows(&self) -> impl Iterator<Item = (&'static str, u32, usize)> {
+        let rows = self.spans.iter().enumerate();
+        rows.map(|(at, span)| (Section::NAMES[at], span.rows, Section::ROW[at]))
+    }
+
+    /// The bytes read.
+    pub fn bytes(&self) -> &B {
+        &self.bytes
+    }
+
+    /// One row; empty where there is none, and every field of an empty row reads as 0.
+    fn row(&self, section: Section, at: u32) -> &[u8] {
+        let span = &self.spans[section as usize];
+        if at >= span.rows {
+            return &[];
+        }
+        let size = Section::ROW[section as usize];
+        let from = span.from + at as usize * size;
+        self.bytes.as_ref().get(from..from + size).unwrap_or_default()
+    }
+
+    fn rows(&self, section: Section) -> u32 {
+        self.spans[section as usize].rows
+    }
+
+    fn text(&self, at: u32) -> &str {
+        let span = &self.spans[Section::Texts as usize];
+        let (at, end) = (at as usize, span.rows as usize);
+        if at >= end {
+            return "";
+        }
+        let texts = self.bytes.as_ref().get(span.from..span.from + end).unwrap_or_default();
+        let len = usize::from(u16_at(texts, at));
+        let text = texts.get(at + 2..at + 2 + len).unwrap_or_default();
+        std::str::from_utf8(text).unwrap_or_default()
+    }
+
+    fn rewrite(&self, at: u32) -> Option<Rewrite<'_>> {
+        let row = self.row(Section::Rewrites, at);
+        if row.is_empty() {
+            return None;
+        }
+        let (first, words) = (u32_at(row, 0), u32_at(row, 4));
+        if first.checked_add(words)? > self.rows(Section::Programs) {
+            return None;
+        }
+        let span = &self.spans[Section::Programs as usize];
+        let from = span.from + first as usize * 4;
+        let bytes = self.bytes.as_ref().get(from..from + words as usize * 4)?;
+        let (program, _) = bytes.as_chunks::<4>();
+        Some(Rewrite { program, replacement: self.text(u32_at(row, 8)) })
+    }
+
+    /// First row of a sorted section that is not before; `before` compares by the row's bytes.
+    fn lower_bound(&self, section: Section, before: impl Fn(&[u8]) -> bool) -> u32 {
+        let (mut low, mut high) = (0, self.rows(section));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if before(self.row(section, middle)) { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
+    fn country_row(&self, country: Option<Country>) -> &[u8] {
+        let Some(country) = country else { return &[] };
+        let code = |row: &[u8]| u16_at(row, 0).to_le_bytes();
+        let at = self.lower_bound(Section::Countries, |row| code(row) < country.0);
+        let row = self.row(Section::Countries, at);
+        if !row.is_empty() && code(row) == country.0 { row } else { &[] }
+    }
+
+    fn list_at(&self, line: u32) -> OfferList {
+        let Some(header) = line.checked_mul(OFFERS_PER_LINE as u32) else {
+            return OfferList::default();
+        };
+        let row = self.row(Section::Offers, header);
+        if row.is_empty() {
+            return OfferList::default();
+        }
+        OfferList { first: header + 1, len: u32_at(row, 0) }
+    }
+
+    fn line_of(&self, key: Key) -> u32 {
+        if self.rows(Section::Heads) == 0 {
+            let at = self.lower_bound(Section::Bounds, |row| u64_at(row, 0) <= key.0);
+            return match at.checked_sub(1) {
+                Some(at) => u32_at(self.row(Section::BoundLists, at), 0),
+                None => 0,
+            };
+        }
+        let below = POW11[9];
+        let head = self.row(Section::Heads, (key.0 / below) as u32);
+        let (first, count) = (u32_at(head, 0), u32_at(head, 4));
+        if count == 0 {
+            return first;
+        }
+        let low = (key.0 % below) as u32;
+        let (mut from, mut to) = (first, first.saturating_add(count));
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if u32_at(self.row(Section::Intervals, middle), 0) <= low {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        u32_at(self.row(Section::Intervals, from.saturating_sub(1)), 4)
+    }
+}
+
+fn index(at: u32) -> Index {
+    if at == NONE { Index::NONE } else { Index(at) }
+}
+
+impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
+    fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn settings(&self) -> Settings {
+        self.settings
+    }
+
+    fn org(&self, org_id: u32) -> Option<Org> {
+        let at = self.lower_bound(Section::Orgs, |row| u32_at(row, 0) < org_id);
+        let row = self.row(Section::Orgs, at);
+        if row.is_empty() || u32_at(row, 0) != org_id {
+            return None;
+        }
+        let flags = row.get(6).copied().unwrap_or(0);
+        Some(Org {
+            org_id,
+            home_country: Country::new(&u16_at(row, 4).to_le_bytes()),
+            call_cost_limit: (flags & 1 != 0).then(|| Nano(i64_at(row, 8))),
+            has_private_numbers: flags & 2 != 0,
+        })
+    }
+
+    fn is_emergency(&self, country: Option<Country>, dialled: &[u8]) -> bool {
+        let row = self.country_row(country);
+        let (first, count) = (u32_at(row, 12), u32_at(row, 16));
+        (0..count).any(|n| {
+            let text = u32_at(self.row(Section::EmergencyNumbers, first.saturating_add(n)), 0);
+            let number = self.text(text).as_bytes();
+            !number.is_empty() && number == dialled
+        })
+    }
+
+    fn emergency_gateway(&self, country: Option<Country>, n: u32) -> Option<Index> {
+        let row = self.country_row(country);
+        if n >= u32_at(row, 24) {
+            return None;
+        }
+        let row = self.row(Section::EmergencyGateways, u32_at(row, 20).checked_add(n)?);
+        (!row.is_empty()).then(|| index(u32_at(row, 0)))
+    }
+
+    fn normalise_rule(&self, country: Option<Country>, n: u32) -> Option<Rewrite<'_>> {
+        let row = self.country_row(country);
+        if n >= u32_at(row, 8) {
+            return None;
+        }
+        self.rewrite(u32_at(row, 4).checked_add(n)?)
+    }
+
+    fn dialling_rule(&self, org_id: u32, n: u32) -> Option<DiallingRule<'_>> {
+        let at = self.lower_bound(Section::DiallingRules, |row| u32_at(row, 0) < org_id);
+        let row = self.row(Section::DiallingRules, at.checked_add(n)?);
+        if row.is_empty() || u32_at(row, 0) != org_id {
+            return None;
+        }
+        let pattern = self.rewrite(u32_at(row, 12))?;
+        Some(DiallingRule { id: u32_at(row, 4), block: u32_at(row, 8) != 0, pattern })
+    }
+
+    fn offers(&self, number: Key) -> OfferList {
+        self.list_at(self.line_of(number))
+    }
+
+    fn offer(&self, list: OfferList, n: u32) -> Option<Offer> {
+        if n >= list.len {
+            return None;
+        }
+        let row = self.row(Section::Offers, list.first.checked_add(n)?);
+        (!row.is_empty()).then(|| Offer {
+            band: Index(u32_at(row, 0)),
+            carrier: Index(u32::from(u16_at(row, 4))),
+            prefix_len: row[6],
+        })
+    }
+
+    fn private_offer(&self, org_id: u32, number: Key, prefix_len: u8, n: u32) -> Option<Offer> {
+        let wanted = (org_id, number.prefix(usize::from(prefix_len)).0, prefix_len);
+        let of = |row: &[u8]| (u32_at(row, 8), u64_at(row, 0), row.get(18).copied().unwrap_or(0));
+        let at = self.lower_bound(Section::Private, |row| of(row) < wanted);
+        let row = self.row(Section::Private, at.checked_add(n)?);
+        (!row.is_empty() && of(row) == wanted).then(|| Offer {
+            band: Index(u32_at(row, 12)),
+            carrier: Index(u32::from(u16_at(row, 16))),
+            prefix_len,
+        })
+    }
+
+    fn override_rule(&self, org_id: u32, number: Key, prefix_len: u8, n: u32) -> Option<Override> {
+        let wanted = (org_id, number.prefix(usize::from(prefix_len)).0, prefix_len);
+        let of = |row: &[u8]| (u32_at(row, 8), u64_at(row, 0), row.get(24).copied().unwrap_or(0));
+        let at = self.lower_bound(Section::Overrides, |row| of(row) < wanted);
+        let row = self.row(Section::Overrides, at.checked_add(n)?);
+        if row.is_empty() || of(row) != wanted {
+            return None;
+        }
+        let action = match row[25] {
+            0 => OverrideAction::Force,
+            1 => OverrideAction::Prefer,
+            2 => OverrideAction::Forbid,
+            _ => return None,
+        };
+        let (carrier, priority) = (Index(u32_at(row, 16)), u32_at(row, 20) as i32);
+        Some(Override { id: u32_at(row, 12), carrier, action, priority })
+    }
+
+    fn closed_loop_member(&self, org_id: u32, carrier: Index) -> bool {
+        let wanted = (org_id, carrier.0);
+        let of = |row: &[u8]| (u32_at(row, 0), u32_at(row, 4));
+        let at = self.lower_bound(Section::ClosedLoop, |row| of(row) < wanted);
+        let row = self.row(Section::ClosedLoop, at);
+        !row.is_empty() && of(row) == wanted
+    }
+
+    fn carrier(&self, at: Index) -> Option<Carrier<'_>> {
+        let row = self.row(Section::Carriers, at.0);
+        (!row.is_empty()).then(|| Carrier {
+            id: u32_at(row, 0),
+            name: self.text(u32_at(row, 4)),
+            closed_loop: u32_at(row, 8) & 1 != 0,
+            private_services: u32_at(row, 8) & 2 != 0,
+            first_gateway: u32_at(row, 12),
+            gateways: u32_at(row, 16),
+        })
+    }
+
+    fn band(&self, at: Index) -> Option<Band<'_>> {
+        let row = self.row(Section::Bands, at.0);
+        (!row.is_empty()).then(|| Band {
+            id: u32_at(row, 0),
+            name: self.text(u32_at(row, 4)),
+            carrier: Index(u32_at(row, 8)),
+            enabled: u32_at(row, 12) != 0,
+            first_rate: u32_at(row, 16),
+            rates: u32_at(row, 20),
+        })
+    }
+
+    fn rate(&self, at: Index) -> Option<Rate<'_>> {
+        let row = self.row(Section::Rates, at.0);
+        (!row.is_empty()).then(|| Rate {
+            id: u32_at(row, 32),
+            tariff: Tariff {
+                rate_per_min: Nano(i64_at(row, 0)),
+                setup: Nano(i64_at(row, 8)),
+                initial_increment_s: u32_at(row, 36),
+                next_increment_s: u32_at(row, 40),
+            },
+            currency: self.text(u32_at(row, 44)),
+            cost_per_min: (u32_at(row, 64) != 0).then(|| Nano(i64_at(row, 16))),
+            start: i64_at(row, 24),
+            period: index(u32_at(row, 48)),
+            a_band: index(u32_at(row, 52)),
+            format_number: index(u32_at(row, 56)),
+            format_cli: index(u32_at(row, 60)),
+        })
+    }
+
+    fn gateway(&self, at: Index) -> Option<Gateway<'_>> {
+        let row = self.row(Section::Gateways, at.0);
+        if row.is_empty() {
+            return None;
+        }
+        let text = |n: usize| self.text(u32_at(row, 24 + 4 * n));
+        Some(Gateway {
+            id: u32_at(row, 0),
+            carrier: index(u32_at(row, 4)),
+            conc_calls: u32_at(row, 8),
+            max_cps: u32_at(row, 12),
+            weight: u32_at(row, 16),
+            reliability: row[20],
+            health_checked: row[21] != 0,
+            prefix: text(0),
+            suffix: text(1),
+            channel_vars: text(2),
+            privacy_class: text(3),
+            pci_zone: text(4),
+            data_centres: text(5),
+            carrier_groups: text(6),
+            dial_string: text(7),
+            stop_causes: text(8),
+        })
+    }
+
+    fn period_covers(&self, period: Index, at: i64) -> bool {
+        let row = self.row(Section::Periods, period.0);
+        let (first, count) = (u32_at(row, 4), u32_at(row, 8));
+        let (mut low, mut high) = (0, count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let interval = self.row(Section::PeriodIntervals, first.saturating_add(middle));
+            if interval.is_empty() {
+                return false;
+            }
+            if i64_at(interval, 0) > at {
+                high = middle;
+            } else if i64_at(interval, 8) <= at {
+                low = middle + 1;
+            } else {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn a_band_holds(&self, band: Index, caller: &E164) -> bool {
+        let row = self.row(Section::ABands, band.0);
+        let (first, count) = (u32_at(row, 4), u32_at(row, 8));
+        let key = caller.key();
+        (1..=caller.len()).any(|len| {
+            let wanted = (key.prefix(len).0, len as u8);
+            let (mut low, mut high) = (0, count);
+            while low < high {
+                let middle = low + (high - low) / 2;
+                let row = self.row(Section::ABandPrefixes, first.saturating_add(middle));
+                let found = (u64_at(row, 0), row.get(8).copied().unwrap_or(0));
+                match found.cmp(&wanted) {
+                    std::cmp::Ordering::Less => low = middle + 1,
+                    std::cmp::Ordering::Equal => return true,
+                    std::cmp::Ordering::Greater => high = middle,
+                }
+            }
+            false
+        })
+    }
+
+    fn format_rule(&self, format: Index, n: u32) -> Option<Rewrite<'_>> {
+        let row = self.row(Section::Formats, format.0);
+        if n >= u32_at(row, 4) {
+            return None;
+        }
+        self.rewrite(u32_at(row, 0).checked_add(n)?)
+    }
+}

@@ -1,0 +1,84 @@
+//! The fast engine against a slow, obvious one: nested loops over the raw rows.
+//!
+//! `slow` follows the contract step by step with vectors, strings and `BTreeMap`s, and shares no
+//! code with the engine but money parsing. Random decks, callers and instants must give the same
+//! answer to the last row, through both kinds of index.
+
+mod deck;
+mod slow;
+
+use fsx_core::{
+    CallFacts, Decision,
+    data::{NoLive, RoutingData},
+    decide,
+};
+use fsx_snapshot::{BuildSettings, IndexKind, Snapshot, build};
+use proptest::prelude::*;
+
+/// The engine's answer in the oracle's words.
+fn fast<D: RoutingData>(data: &D, facts: &CallFacts<'_>) -> slow::Answer {
+    match decide(data, &NoLive, facts) {
+        Decision::Reject { why, .. } => slow::Answer::Reject(why.cause()),
+        Decision::Route(plan) => slow::Answer::Route(
+            plan.routes()
+                .iter()
+                .map(|c| slow::Route {
+                    carrier: data.carrier(c.carrier).map_or(0, |r| r.id),
+                    gateway: data.gateway(c.gateway).map_or(0, |r| r.id),
+                    band: data.band(c.band).map_or(0, |r| r.id),
+                    rate: data.rate(c.rate).map_or(0, |r| r.id),
+                    prefix_len: c.prefix_len,
+                    cost: c.cost_per_min,
+                })
+                .collect(),
+        ),
+    }
+}
+
+fn settings(index: IndexKind, shorter_prefix: bool) -> BuildSettings {
+    let home_country = fsx_core::Country::new(b"GB");
+    BuildSettings { home_country, shorter_prefix, index, ..BuildSettings::default() }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn same_answer_as_the_slow_engine(
+        deck in deck::decks(),
+        calls in prop::collection::vec(deck::calls(), 30),
+        shorter in any::<bool>(),
+    ) {
+        let built = build(&deck, &settings(IndexKind::Bounds, shorter)).expect("a valid deck");
+        let data = Snapshot::open(built.bytes).expect("opens");
+        data.verify().expect("verifies");
+        for call in &calls {
+            let facts = call.facts();
+            prop_assert_eq!(
+                fast(&data, &facts),
+                slow::decide(&deck, call, shorter),
+                "{:?}", call
+            );
+        }
+    }
+}
+
+#[test]
+fn both_indexes_answer_alike() {
+    use proptest::{strategy::ValueTree, test_runner::TestRunner};
+    let mut runner = TestRunner::deterministic();
+    // Few decks, since a direct table is 14 MB; many numbers.
+    for _ in 0..6 {
+        let deck = deck::decks().new_tree(&mut runner).expect("deck").current();
+        let bounds = build(&deck, &settings(IndexKind::Bounds, false)).expect("builds");
+        let direct = build(&deck, &settings(IndexKind::Direct, false)).expect("builds");
+        let bounds = Snapshot::open(bounds.bytes).expect("opens");
+        let direct = Snapshot::open(direct.bytes).expect("opens");
+        direct.verify().expect("verifies");
+        for _ in 0..2000 {
+            let call = deck::calls().new_tree(&mut runner).expect("call").current();
+            let facts = call.facts();
+            assert_eq!(fast(&bounds, &facts), fast(&direct, &facts), "{call:?}");
+        }
+    }
+}
