@@ -36,9 +36,17 @@ modules: ## Both modules, optimised, under the names that the switches look for
 	@echo "OpenSIPS:   $(TARGET)/modules/fsx.so"
 	@echo "How to load them: README.md"
 
+.PHONY: fuzz
+FUZZ_SECONDS ?= 60
+fuzz: ## Random hostile bytes for everything that reads bytes; FUZZ_SECONDS=60
+	@pkg/setup.sh run
+	$(CARGO) run --locked --release --quiet --manifest-path fuzz/Cargo.toml --target-dir "$(TARGET)/fuzz" \
+		--bin bounded -- --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
+
 .PHONY: lint
 lint: ## Format, clippy and rustdoc, with warnings as errors; licences and bans where cargo-deny is installed
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --workspace --locked check bans licenses sources; \
