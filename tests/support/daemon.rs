@@ -131,6 +131,12 @@ impl Daemon {
         child.kill();
     }
 
+    /// Whether it was started and neither stopped nor killed by the test.
+    #[must_use]
+    pub fn started(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// Whether it was started and still runs.
     pub fn alive(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| child.ended().is_none())

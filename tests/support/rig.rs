@@ -1,4 +1,5 @@
-//! The whole rig of a scenario: SIPp caller → OpenSIPS → FreeSWITCH → SIPp carriers.
+//! The whole rig of a scenario: SIPp caller → OpenSIPS → FreeSWITCH → SIPp carriers, with fsxinetd
+//! beside them.
 //!
 //! A scenario is a folder of `tests/scenarios/`. Each file that it does not have is taken from
 //! `tests/scenarios/common/`, so that a folder holds only what is its own.
@@ -10,7 +11,11 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
+
 use crate::{
+    daemon::Daemon,
+    expect,
     freeswitch::{FreeSwitch, FreeSwitchPorts},
     opensips::OpenSips,
     place,
@@ -19,6 +24,7 @@ use crate::{
     sipp::{Calls, Sipp},
     skip::skip,
     template,
+    template::Words,
 };
 
 /// Everything that must be installed for a scenario, and the scenario's turn on this machine.
@@ -72,30 +78,80 @@ impl Bench {
             .unwrap_or_else(|| panic!("none of {tried:?} can be read"))
     }
 
-    /// Starts carriers, FreeSWITCH and OpenSIPS, in this order. `carriers` gives each gateway's ID
-    /// and the SIPp file that it runs.
+    /// Starts the switches without fsx. `carriers` gives each gateway's ID and the SIPp file that
+    /// it runs.
+    ///
+    /// # Panics
+    /// When one of them does not come up.
+    #[must_use]
+    pub fn start_plain(self, carriers: &[(u32, &str)]) -> Rig {
+        let run = RunDir::new(&self.scenario);
+        let words = template::words([("LOAD_FSX", String::new()), ("FSX_CONF", String::new())]);
+        self.assemble(run, carriers, None, words)
+    }
+
+    /// Starts fsxinetd with the scenario's deck, then the switches with our modules.
     ///
     /// # Panics
     /// When one of them does not come up.
     #[must_use]
     pub fn start(self, carriers: &[(u32, &str)]) -> Rig {
+        self.start_fsx(carriers, true)
+    }
+
+    /// The same, but fsxinetd is only prepared: there is no daemon and no snapshot yet.
+    ///
+    /// # Panics
+    /// When a switch does not come up.
+    #[must_use]
+    pub fn start_without_daemon(self, carriers: &[(u32, &str)]) -> Rig {
+        self.start_fsx(carriers, false)
+    }
+
+    fn start_fsx(self, carriers: &[(u32, &str)], with_daemon: bool) -> Rig {
         let run = RunDir::new(&self.scenario);
+        // FreeSWITCH finds a module's table by the file's name.
+        let fs_module = copy("libmod_fsx.so", &run, "fs/mod/mod_fsx.so");
+        let os_module = copy("libfsx.so", &run, "os/fsx.so");
+        let (conf, deck) = (self.text("fsxinetd.toml"), self.text("deck.sql"));
+        let mut daemon = Daemon::new(&run, &conf, &deck, &Words::new());
+        if with_daemon {
+            daemon.start();
+        }
+        let mut words = daemon.words();
+        words.insert("LOAD_FSX".to_owned(), format!("<load module=\"{fs_module}\"/>"));
+        words.insert("FSX_MODULE".to_owned(), os_module);
+        self.assemble(run, carriers, Some(daemon), words)
+    }
+
+    /// Carriers, FreeSWITCH and OpenSIPS, in this order.
+    fn assemble(
+        self,
+        run: RunDir,
+        carriers: &[(u32, &str)],
+        daemon: Option<Daemon>,
+        mut words: Words,
+    ) -> Rig {
         let carriers: BTreeMap<u32, Sipp> =
             carriers.iter().map(|(id, file)| (*id, self.carrier(&run, *id, file))).collect();
-
-        let mut words = template::words([
-            ("LOAD_FSX", String::new()),
-            ("FSX_CONF", String::new()),
-            ("GATEWAYS", carriers.iter().map(|(id, sipp)| gateway(*id, sipp.port())).collect()),
-            ("DIALPLAN", self.text("dialplan.xml")),
-        ]);
+        for (id, carrier) in &carriers {
+            words.insert(format!("CARRIER_{id}"), carrier.port().to_string());
+        }
+        let gateways = carriers.iter().map(|(id, sipp)| gateway(*id, sipp.port())).collect();
+        words.insert("GATEWAYS".to_owned(), gateways);
+        for (word, file) in [("FSX_CONF", "fsx.conf.xml"), ("DIALPLAN", "dialplan.xml")] {
+            if !words.contains_key(word) {
+                let text = template::fill(file, &self.text(file), &words);
+                words.insert(word.to_owned(), text);
+            }
+        }
         let ports = FreeSwitchPorts::reserve(40);
         let conf = self.text("freeswitch.xml");
         let freeswitch = FreeSwitch::start(&self.freeswitch, &run, ports, &conf, &words);
 
         words.insert("FREESWITCH_SIP".to_owned(), freeswitch.sip_port().to_string());
         let opensips = OpenSips::start(&self.opensips, &run, &self.text("opensips.cfg"), &words);
-        Rig { callers: 0, carriers, freeswitch, opensips, run, bench: self }
+        Rig { callers: 0, opensips, freeswitch, daemon, carriers, run, bench: self }
     }
 
     fn carrier(&self, run: &RunDir, id: u32, file: &str) -> Sipp {
@@ -113,6 +169,7 @@ pub struct Rig {
     pub opensips: OpenSips,
     /// The switch.
     pub freeswitch: FreeSwitch,
+    daemon: Option<Daemon>,
     /// The carriers, by gateway ID.
     pub carriers: BTreeMap<u32, Sipp>,
     /// Their directory.
@@ -156,7 +213,37 @@ impl Default for Call<'_> {
 /// Longest that a caller may take, far above what any scenario needs.
 const CALL_LIMIT: Duration = Duration::from_secs(40);
 
+/// From the end of a call to its record in the store.
+const RECORD_LIMIT: Duration = Duration::from_secs(10);
+
 impl Rig {
+    /// The daemon, running or not.
+    ///
+    /// # Panics
+    /// When the rig was started without fsx.
+    #[track_caller]
+    pub fn daemon(&mut self) -> &mut Daemon {
+        self.daemon.as_mut().unwrap_or_else(|| panic!("this rig has no fsxinetd"))
+    }
+
+    /// Waits for the records of all calls so far and compares them, the earliest call first, with
+    /// `records` of the scenario's `expect.json`. `words` fills in what the run decides.
+    ///
+    /// # Panics
+    /// When there are others, or they differ.
+    #[track_caller]
+    pub fn expect_records(&mut self, words: &Words) {
+        let expected: Value = serde_json::from_str(&template::fill(
+            "expect.json",
+            &self.bench.text("expect.json"),
+            words,
+        ))
+        .unwrap_or_else(|e| panic!("expect.json: {e}"));
+        let count = expected["records"].as_array().map_or(0, Vec::len);
+        let records = self.daemon().wait_for_records(count, RECORD_LIMIT);
+        expect::same("the call records", &expected["records"], &Value::Array(records));
+    }
+
     /// Places calls through OpenSIPS and waits for their end; the exit code of SIPp is checked.
     ///
     /// # Panics
@@ -212,7 +299,18 @@ impl Rig {
         assert!(opensips.success(), "OpenSIPS ended with {opensips}");
         let freeswitch = self.freeswitch.stop();
         assert!(freeswitch.success(), "FreeSWITCH ended with {freeswitch}");
+        if let Some(daemon) = self.daemon.as_mut().filter(|daemon| daemon.started()) {
+            assert!(daemon.alive(), "fsxinetd died");
+            daemon.stop();
+        }
     }
+}
+
+/// Copies a build product into the run, because a host goes by the file's name.
+fn copy(product: &str, run: &RunDir, to: &str) -> String {
+    let (from, to) = (place::built(product), run.file(to));
+    fs::copy(&from, &to).unwrap_or_else(|e| panic!("cannot copy {}: {e}", from.display()));
+    to.display().to_string()
 }
 
 /// A sofia gateway, as `sofia.conf` wants it.

@@ -5,7 +5,7 @@ use fsx_test_support::rig::{Bench, Call};
 #[test]
 fn switches_alone() {
     let Some(bench) = Bench::find("switches-alone") else { return };
-    let mut rig = bench.start(&[(3001, "carrier-answers.xml"), (3002, "carrier-503.xml")]);
+    let mut rig = bench.start_plain(&[(3001, "carrier-answers.xml"), (3002, "carrier-503.xml")]);
 
     rig.call(&Call { number: "447700900123", ..Call::default() });
 
