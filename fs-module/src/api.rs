@@ -1,0 +1,122 @@
+//! The API `fsx …`, for operators: `fs_cli -x 'fsx status'`.
+//!
+//! Every command says what happened: data, `+OK …`, or `-ERR …`. The status returned to FreeSWITCH
+//! is always success, since the event socket throws away the text of any other.
+
+mod asking;
+mod gateways;
+mod status;
+mod table;
+
+use fsx_seam::{generation::Refresh, guard::Site};
+
+use crate::{
+    BUILD_ID,
+    host::{Session, Stream, register},
+    world::{self, World},
+};
+
+/// What Tab completes after `fsx `.
+pub(crate) const COMPLETIONS: &[&str] = &[
+    "status",
+    "status as json",
+    "route",
+    "why",
+    "gateways",
+    "gateway",
+    "reload",
+    "generation",
+    "calls",
+    "version",
+    "help",
+];
+
+const HELP: &str = "\
+fsx status [as json]                what is loaded, and how it fares
+fsx route <number> [facts]          where a call would go
+fsx why <number> [facts]            the same, with what was left out and why
+  facts: org=N cli=<number> dc=<data centre> country=<GB|44> at=<RFC 3339 or seconds>
+         withhold=true carrier-group=<name> pci-zone=<name> privacy-class=<name> attempts=N
+  then:  as json
+fsx gateways                        gateways, their health here and their calls
+fsx gateway <id> up|down|auto       say of a gateway that it is up, down, or as the prober finds it
+fsx reload                          read fsx.conf.xml again and look for a newer snapshot
+fsx generation                      generation of the routing data in use
+fsx calls                           calls in progress that fsx routed
+fsx version                         what was built
+fsx help                            this
+";
+
+/// The command.
+pub(crate) struct Fsx;
+
+impl register::Api for Fsx {
+    const NAME: &'static core::ffi::CStr = c"fsx";
+    const DESCRIPTION: &'static core::ffi::CStr = c"Telephone routing from data in memory";
+    const SYNTAX: &'static core::ffi::CStr =
+        c"status|route <number>|why <number>|gateways|gateway <id> up|down|auto|reload|generation|\
+          calls|version|help";
+    const FALLBACK: &'static str = "-ERR fsx: an internal fault, noted in the log\n";
+
+    fn site() -> &'static Site {
+        static SITE: Site = Site::new("api.fsx");
+        &SITE
+    }
+
+    fn run(arguments: &str, _session: Option<Session<'_>>, stream: &mut Stream<'_>) {
+        let Some(world) = world::get() else {
+            stream.write("-ERR fsx did not load completely, see the log\n");
+            return;
+        };
+        stream.write(&answer(world, arguments));
+    }
+}
+
+/// Longest command that is looked at, in bytes. Longer ones are a mistake or an attack.
+const MAX_COMMAND: usize = 4096;
+
+fn answer(world: &World, arguments: &str) -> String {
+    if arguments.len() > MAX_COMMAND {
+        return format!(
+            "-ERR a command of {} bytes, expected at most {MAX_COMMAND}\n",
+            arguments.len()
+        );
+    }
+    let mut words: Vec<&str> = arguments.split_whitespace().collect();
+    let json = matches!(words.as_slice(), [.., "as", "json"]);
+    if json {
+        words.truncate(words.len() - 2);
+    }
+    match words.as_slice() {
+        [] | ["help"] => HELP.to_owned(),
+        ["status"] => status::answer(world, json),
+        ["route", number, facts @ ..] => asking::route(world, number, facts, json),
+        ["why", number, facts @ ..] => asking::why(world, number, facts, json),
+        ["route" | "why"] => "-ERR expected a number: fsx route <number> [facts]\n".to_owned(),
+        ["gateways"] => gateways::list(world),
+        ["gateway", id, word] => gateways::set(world, id, word),
+        ["reload"] => reload(world),
+        ["generation"] => format!("{}\n", world.generation()),
+        ["calls"] => format!("{} calls in progress\n", world.calls.len()),
+        ["version"] => format!("fsx {BUILD_ID}\n"),
+        [word, ..] => format!("-ERR unknown command {word:?}; fsx help lists them\n"),
+    }
+}
+
+fn reload(world: &World) -> String {
+    if let Err(mistakes) = world.reload() {
+        let lines: String = mistakes.iter().map(|mistake| format!("  {mistake}\n")).collect();
+        return format!("-ERR the configuration in force stays:\n{lines}");
+    }
+    let snapshot = match world.refresh() {
+        None => "no snapshot is configured".to_owned(),
+        Some(Refresh::Refused { reason, .. }) => {
+            return format!(
+                "-ERR configuration read; snapshot refused: {reason}; generation {} stays in use\n",
+                world.generation()
+            );
+        }
+        Some(came) => came.to_string(),
+    };
+    format!("+OK configuration read; {snapshot}; generation {}\n", world.generation())
+}

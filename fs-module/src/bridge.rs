@@ -1,0 +1,239 @@
+//! The application `fsx_bridge`: decide, then try gateway after gateway in one leg.
+//!
+//! It does what a "ghost channel" did, inside the switch: the caller's leg stays one leg and gets
+//! one record. Which failures move on to the next gateway is the gateway's own table; busy does
+//! not. Ring-back, early media, codecs and bypass are FreeSWITCH's and follow the same variables
+//! as for `bridge`; so does what happens after a final failure (`continue_on_fail`,
+//! `failure_causes`, `transfer_on_fail`) and after the call (`hangup_after_bridge`, true unless set).
+
+use fsx_core::cause;
+use fsx_seam::guard::Site;
+use fsx_wire::answer::Route;
+
+use crate::{
+    attempt::{self, Outcome},
+    host::{
+        Cause, Channel, Session,
+        log::{self, Level},
+        register,
+    },
+    policy,
+    route::{self, Attempts, Routing, Verdict},
+    stats::count,
+    vars::{Facts, out},
+    world::{self, Counted, Setup, World},
+};
+
+/// The cause that a call is left with when our own handling of it failed: temporary failure, so
+/// that whoever sent the call may try another switch.
+const FAULT: u16 = 41;
+
+/// The application.
+pub(crate) struct Bridge;
+
+impl register::Application for Bridge {
+    const NAME: &'static core::ffi::CStr = c"fsx_bridge";
+    const SHORT: &'static core::ffi::CStr = c"Route by fsx and bridge, with failover in one leg";
+    const LONG: &'static core::ffi::CStr =
+        c"Decides where the call goes from data in memory, then bridges to gateway after gateway \
+          until one answers or a cause stops it. Without an argument the number is taken from the \
+          channel.";
+    const SYNTAX: &'static core::ffi::CStr = c"[<number>]";
+
+    fn site() -> &'static Site {
+        static SITE: Site = Site::new("app.fsx_bridge");
+        &SITE
+    }
+
+    fn run(session: Session<'_>, data: &str) {
+        let Some(world) = world::get() else { return Self::fallback(session) };
+        let number = data.trim();
+        run(world, session, (!number.is_empty()).then_some(number));
+    }
+
+    /// The call goes on with the next action of its dialplan; `fsx_cause` says how to end it.
+    fn fallback(session: Session<'_>) {
+        session.channel().set(out::CAUSE, Some("NORMAL_TEMPORARY_FAILURE"));
+    }
+}
+
+fn run(world: &World, session: Session<'_>, number: Option<&str>) {
+    let setup = world.setup();
+    let channel = session.channel();
+    let uuid = session.uuid();
+    let started_ms = fsx_seam::clock::utc_ms();
+    let at = started_ms.div_euclid(1000);
+    let facts = Facts::of_call(&setup.config, channel, number, uuid.clone(), at);
+    let mut routing = route::local(world, &setup.config, facts);
+    let vars = policy::improve(world, &setup, channel, &mut routing);
+    for (name, value) in &vars {
+        channel.set(name, Some(value));
+    }
+    route::note(&world.stats, &routing);
+    remember(world, &setup, &uuid, started_ms, &routing);
+    announce(session, channel, &routing);
+
+    let failed = match &routing.verdict {
+        Verdict::Route(attempts) => {
+            let calls_own_way = ByUs::begin(channel);
+            let failed = try_all(world, &setup, session, &routing, attempts);
+            drop(calls_own_way);
+            failed
+        }
+        Verdict::Reject { cause, .. } => Some(Cause::q850(*cause)),
+    };
+    if let Some(cause) = failed {
+        channel.set(out::CAUSE, Some(&cause.name()));
+        if channel.ready() {
+            channel.handle_cause(cause);
+        }
+    }
+}
+
+/// Tries the attempts in order. `None` when the call was had, or is no longer ours; otherwise why
+/// the last attempt failed.
+fn try_all(
+    world: &World,
+    setup: &Setup,
+    session: Session<'_>,
+    routing: &Routing,
+    attempts: &Attempts,
+) -> Option<Cause> {
+    let channel = session.channel();
+    let mut last = Cause::q850(FAULT);
+    for n in 0..attempts.len() {
+        if !channel.ready() {
+            return None;
+        }
+        let Some(route) = attempts.get(&routing.facts, n) else { break };
+        count(&world.stats.attempts);
+        channel.set(out::ATTEMPTS, Some(&(n + 1).to_string()));
+        channel.set(out::GATEWAY, Some(&route.gateway_id.to_string()));
+        channel.set(out::CARRIER, Some(&route.carrier_id.to_string()));
+        let at = fsx_seam::clock::utc_s();
+        let counted = Counted::begin(world.live(), route.gateway_id, at);
+        let outcome = attempt::make(session, setup, &route);
+        drop(counted);
+        say(session, n, attempts.len(), &route, &outcome);
+        let ends = ends_call(routing.emergency, &route, &outcome);
+        last = outcome.cause;
+        let answered = outcome.answered;
+        world.calls.update(&routing.facts.call_id, |call| call.attempts.push(outcome.record));
+        if answered {
+            count(&world.stats.answered);
+            return None;
+        }
+        if ends {
+            break;
+        }
+    }
+    // Gone, transferred or parked by somebody while we were at it: not ours to end.
+    (channel.ready() && !channel.transferring()).then_some(last)
+}
+
+/// Whether this outcome leaves nothing to try. An emergency call tries everything.
+fn ends_call(emergency: bool, route: &Route, outcome: &Outcome) -> bool {
+    if outcome.answered {
+        return true;
+    }
+    !emergency && cause::stops(&route.stop_causes, outcome.q850(), outcome.record.sip_status)
+}
+
+fn remember(world: &World, setup: &Setup, uuid: &str, started_ms: i64, routing: &Routing) {
+    // A switch without anywhere to put records keeps none.
+    if setup.asker.is_none() && setup.spool.is_none() {
+        return;
+    }
+    world.calls.update(uuid, |call| {
+        call.facts = routing.facts.to_wire();
+        call.generation = routing.generation;
+        call.decided_by = routing.decided_by;
+        call.policy_version = routing.policy_version.clone();
+        call.number = routing.number.clone();
+        call.decision = routing.decision();
+        call.emergency = routing.emergency;
+        if call.started_ms == 0 {
+            call.started_ms = started_ms;
+        }
+    });
+}
+
+fn announce(session: Session<'_>, channel: Channel<'_>, routing: &Routing) {
+    channel.set(out::DECISION, Some(routing.decision()));
+    channel.set(out::DECIDED_BY, Some(routing.decided_by));
+    channel.set(out::GENERATION, Some(&routing.generation.to_string()));
+    channel.set(out::CAUSE, None);
+    let facts = &routing.facts;
+    match &routing.verdict {
+        Verdict::Route(attempts) => {
+            channel.set(out::REASON, None);
+            let line = format!(
+                "fsx: {} of org {}: {} attempts, generation {}, {}",
+                facts.called,
+                facts.org,
+                attempts.len(),
+                routing.generation,
+                routing.decided_by
+            );
+            log::call(session, Level::Info, &line);
+        }
+        Verdict::Reject { cause, reason, .. } => {
+            channel.set(out::REASON, Some(reason));
+            let line = format!(
+                "fsx: {} of org {}: refused with cause {cause}: {reason}, generation {}, {}",
+                facts.called, facts.org, routing.generation, routing.decided_by
+            );
+            log::call(session, Level::Info, &line);
+        }
+    }
+}
+
+fn say(session: Session<'_>, n: usize, of: usize, route: &Route, outcome: &Outcome) {
+    let line = format!(
+        "fsx: attempt {}/{of} at gateway {} ({}): {}{}",
+        n + 1,
+        route.gateway_id,
+        route.dial_string,
+        outcome.record.cause_name,
+        match outcome.record.sip_status {
+            0 => String::new(),
+            status => format!(", SIP {status}"),
+        }
+    );
+    log::call(session, Level::Info, &line);
+}
+
+/// While we try gateways, a refusal after early media must come back to us instead of ending the
+/// call: FreeSWITCH asks `continue_on_fail`. What the site had set is put back afterwards.
+struct ByUs<'call> {
+    channel: Channel<'call>,
+    continue_on_fail: Option<String>,
+    failure_causes: Option<String>,
+}
+
+const CONTINUE_ON_FAIL: &str = "continue_on_fail";
+const FAILURE_CAUSES: &str = "failure_causes";
+const HANGUP_AFTER_BRIDGE: &str = "hangup_after_bridge";
+
+impl<'call> ByUs<'call> {
+    fn begin(channel: Channel<'call>) -> Self {
+        let before = Self {
+            channel,
+            continue_on_fail: channel.var(CONTINUE_ON_FAIL),
+            failure_causes: channel.var(FAILURE_CAUSES),
+        };
+        channel.set(CONTINUE_ON_FAIL, Some("true"));
+        channel.set(FAILURE_CAUSES, None);
+        if channel.var(HANGUP_AFTER_BRIDGE).is_none() {
+            channel.set(HANGUP_AFTER_BRIDGE, Some("true"));
+        }
+        before
+    }
+}
+
+impl Drop for ByUs<'_> {
+    fn drop(&mut self) {
+        self.channel.set(CONTINUE_ON_FAIL, self.continue_on_fail.as_deref());
+        self.channel.set(FAILURE_CAUSES, self.failure_causes.as_deref());
+    }
+}

@@ -1,0 +1,16 @@
+//! What the core says of itself.
+
+use super::text;
+use crate::sys;
+
+/// The host's name, as FreeSWITCH found it at its start.
+pub(crate) fn hostname() -> String {
+    // SAFETY: takes nothing, returns a string that lives as long as the core.
+    unsafe { text::copy(sys::switch_core_get_hostname()) }.unwrap_or_default()
+}
+
+/// The running release in words (`1.10.12-release …`).
+pub(crate) fn version() -> String {
+    // SAFETY: takes nothing, returns a static string.
+    unsafe { text::copy(sys::switch_version_full()) }.unwrap_or_default()
+}

@@ -1,0 +1,132 @@
+//! The call record: made when the caller's leg ends, one a call, with every attempt.
+//!
+//! It goes to the daemon if that takes it by a short deadline, else to the spool file, which the
+//! daemon takes later. When neither works the record is written whole into FreeSWITCH's log: a
+//! record is money.
+
+use fsx_seam::{
+    clock::Deadline,
+    guard::Site,
+    log::{self, Level, OnceAMinute},
+    spool::{Taken, hand_over},
+};
+use fsx_wire::record::CallRecord;
+
+use crate::{
+    calls::Call,
+    host::{self, Session, register},
+    stats::count,
+    vars,
+    world::{self, Setup, World},
+};
+
+/// Hears of the end of every leg.
+pub(crate) struct LegEnd;
+
+impl register::LegEnd for LegEnd {
+    fn reporting_site() -> &'static Site {
+        static SITE: Site = Site::new("state.reporting");
+        &SITE
+    }
+
+    fn reporting(session: Session<'_>) {
+        finish(session);
+    }
+
+    fn destroy_site() -> &'static Site {
+        static SITE: Site = Site::new("state.destroy");
+        &SITE
+    }
+
+    /// Legs whose reporting was skipped (`process_cdr=false`, another module's refusal): the record
+    /// is fsx's own and has its own switch, `rmCDRDiscard`.
+    fn destroy(session: Session<'_>) {
+        finish(session);
+    }
+}
+
+fn finish(session: Session<'_>) {
+    let Some(world) = world::get() else { return };
+    // Most legs are not ours: nothing is kept, so there is nothing to look up.
+    if world.calls.len() == 0 {
+        return;
+    }
+    let Some(call) = world.calls.take(&session.uuid()) else { return };
+    let setup = world.setup();
+    let channel = session.channel();
+    let names = &setup.config.names;
+    let is_set = |name: &str| {
+        !name.is_empty() && channel.var(name).is_some_and(|value| vars::is_true(&value))
+    };
+    if is_set(&names.discard_record) {
+        return;
+    }
+    let store_only = is_set(&names.store_only);
+    deliver(world, &setup, record_of(&setup, session, call, store_only));
+}
+
+fn record_of(setup: &Setup, session: Session<'_>, call: Call, store_only: bool) -> CallRecord {
+    let channel = session.channel();
+    let cause = channel.cause();
+    let mut vars = vars::collect(channel, &setup.config.record_variables);
+    if store_only {
+        vars.insert(setup.config.names.store_only.clone(), "true".to_owned());
+    }
+    let now_ms = fsx_seam::clock::utc_ms();
+    CallRecord {
+        id: call.facts.call_id.clone(),
+        switch: "freeswitch".to_owned(),
+        host: host::core::hostname(),
+        facts: call.facts,
+        generation: call.generation,
+        decided_by: call.decided_by.to_owned(),
+        policy_version: call.policy_version,
+        number: call.number,
+        decision: call.decision.to_owned(),
+        emergency: call.emergency,
+        attempts: call.attempts,
+        started_ms: channel.time_ms("created_time").unwrap_or(call.started_ms),
+        answered_ms: channel.time_ms("answered_time"),
+        ended_ms: channel.time_ms("hungup_time").unwrap_or(now_ms),
+        cause: cause.number(),
+        cause_name: cause.name(),
+        vars,
+    }
+}
+
+fn deliver(world: &World, setup: &Setup, record: CallRecord) {
+    static SAID: OnceAMinute = OnceAMinute::new();
+    let deadline = Deadline::after_ms(setup.config.record_timeout_ms);
+    let done = match (&setup.asker, &setup.spool) {
+        (Some(asker), Some(spool)) => match hand_over(asker, spool, record.clone(), deadline) {
+            Ok(Taken::Daemon) => Ok(&world.stats.records_delivered),
+            Ok(Taken::Spool { because }) => {
+                SAID.write(
+                    Level::Warning,
+                    format_args!("fsx: record put into {}: {because}", spool.path().display()),
+                );
+                Ok(&world.stats.records_spooled)
+            }
+            Err(error) => Err(error.to_string()),
+        },
+        (None, Some(spool)) => spool
+            .append(&record)
+            .map(|()| &world.stats.records_spooled)
+            .map_err(|error| error.to_string()),
+        (Some(asker), None) => asker
+            .record(record.clone(), deadline)
+            .map(|()| &world.stats.records_delivered)
+            .map_err(|error| error.to_string()),
+        (None, None) => Err("neither socket nor spool is configured".to_owned()),
+    };
+    match done {
+        Ok(counter) => count(counter),
+        Err(error) => {
+            count(&world.stats.records_lost);
+            log::error(format_args!("fsx: record of {} has no place: {error}", record.id));
+            let json = serde_json::to_string(&record).unwrap_or_default();
+            // Whole, past the limit on ordinary lines: it can be fed in by hand from here.
+            host::log::line(host::log::Level::Error, &format!("fsx: lost record {json}"));
+        }
+    }
+}

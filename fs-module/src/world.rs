@@ -1,0 +1,321 @@
+//! What the module knows between calls: configuration, snapshot, live table, calls in progress.
+//!
+//! One value for the process, made at load and never unmade. Each part is swapped whole behind a
+//! lock that is held for the copying of a pointer, so a call sees one state of each, and keeps the
+//! snapshot that it began with.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
+
+use fsx_live::{LiveTable, OwnerId};
+use fsx_seam::{
+    ask::Asker,
+    generation::{HolderOf, Loaded, Published, Refresh},
+    log,
+    map::MappedFile,
+    spool::Spool,
+};
+use fsx_snapshot::Snapshot;
+
+use crate::{
+    calls::Calls,
+    config::{self, Config, Mistake},
+    host,
+    stats::Stats,
+};
+
+/// The routing data of one generation, mapped.
+pub(crate) struct Routes(Snapshot<MappedFile>);
+
+impl Routes {
+    /// The data, as the engine reads it.
+    pub(crate) fn routing(&self) -> &Snapshot<MappedFile> {
+        &self.0
+    }
+}
+
+impl Published for Routes {
+    fn open(file: MappedFile) -> Result<Self, String> {
+        Snapshot::open(file).map(Self).map_err(|error| error.to_string())
+    }
+
+    fn verify(&self) -> Result<(), String> {
+        self.0.verify().map_err(|error| error.to_string())
+    }
+
+    fn generation(&self) -> u64 {
+        fsx_core::data::RoutingData::generation(&self.0)
+    }
+}
+
+/// A snapshot in use; a call holds one to its end.
+pub(crate) type Data = Arc<Loaded<Routes>>;
+
+/// The live table, with this process registered as an owner of calls.
+pub(crate) struct Live {
+    table: LiveTable,
+    owner: OwnerId,
+}
+
+impl Live {
+    fn open(path: &Path) -> Result<Self, fsx_live::LiveError> {
+        let table = LiveTable::open(path)?;
+        let owner = table.register_owner();
+        Ok(Self { table, owner })
+    }
+
+    /// The table.
+    pub(crate) fn table(&self) -> &LiveTable {
+        &self.table
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.table.release_owner(self.owner);
+    }
+}
+
+/// An attempt counted at its gateway; given back when dropped, however the attempt ends.
+pub(crate) struct Counted {
+    live: Arc<Live>,
+    gateway_id: u32,
+}
+
+impl Counted {
+    /// Counts an attempt; `None` where nobody counts.
+    pub(crate) fn begin(live: Option<Arc<Live>>, gateway_id: u32, at: i64) -> Option<Self> {
+        let live = live.filter(|_| gateway_id != 0)?;
+        live.table.begin_call(live.owner, gateway_id, at).then_some(Self { live, gateway_id })
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.live.table.end_call(self.live.owner, self.gateway_id);
+    }
+}
+
+/// A configuration, with what was made from it.
+pub(crate) struct Setup {
+    /// The settings.
+    pub(crate) config: Config,
+    /// What is wrong with the file they came from.
+    pub(crate) mistakes: Vec<Mistake>,
+    /// When they were read, seconds UTC.
+    pub(crate) read_at: i64,
+    /// The daemon, where a socket is configured.
+    pub(crate) asker: Option<Asker>,
+    /// Where records wait, where that is configured.
+    pub(crate) spool: Option<Spool>,
+}
+
+impl Setup {
+    fn new(config: Config, mistakes: Vec<Mistake>) -> Self {
+        Self {
+            asker: config.socket.clone().map(Asker::new),
+            spool: config.spool.clone().map(Spool::new),
+            config,
+            mistakes,
+            read_at: fsx_seam::clock::utc_s(),
+        }
+    }
+}
+
+/// Everything that outlives a call.
+pub(crate) struct World {
+    setup: RwLock<Arc<Setup>>,
+    snapshot: HolderOf<Routes>,
+    live: RwLock<Option<Arc<Live>>>,
+    /// The missing snapshot or live table was said, and need not be said again.
+    said_missing: AtomicBool,
+    said_no_live: AtomicBool,
+    stopping: AtomicBool,
+    /// Calls in progress.
+    pub(crate) calls: Calls,
+    /// Counters.
+    pub(crate) stats: Stats,
+}
+
+static WORLD: OnceLock<World> = OnceLock::new();
+
+/// The world; `None` before [`make`].
+pub(crate) fn get() -> Option<&'static World> {
+    WORLD.get()
+}
+
+/// Makes the world from the configuration file. Does not fail: whatever is missing is said in the
+/// log, and looked for again.
+pub(crate) fn make() -> &'static World {
+    let (config, mistakes) = match host::xml::read_config(config::FILE) {
+        Some(sections) => config::parse(&sections),
+        None => {
+            log::warning(format_args!("fsx: no configuration fsx.conf.xml: defaults are in use"));
+            (Config::default(), Vec::new())
+        }
+    };
+    for mistake in &mistakes {
+        log::error(format_args!("fsx: {mistake}"));
+    }
+    let world = WORLD.get_or_init(|| World {
+        setup: RwLock::new(Arc::new(Setup::new(config, mistakes))),
+        snapshot: HolderOf::new(),
+        live: RwLock::new(None),
+        said_missing: AtomicBool::new(false),
+        said_no_live: AtomicBool::new(false),
+        stopping: AtomicBool::new(false),
+        calls: Calls::default(),
+        stats: Stats::default(),
+    });
+    world.refresh();
+    world
+}
+
+impl World {
+    /// The configuration in force.
+    pub(crate) fn setup(&self) -> Arc<Setup> {
+        self.setup.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The snapshot that a call beginning now uses.
+    pub(crate) fn snapshot(&self) -> Option<Data> {
+        self.snapshot.current()
+    }
+
+    /// Generation of it; 0 where there is none.
+    pub(crate) fn generation(&self) -> u64 {
+        self.snapshot.generation()
+    }
+
+    /// Why the last snapshot looked at was refused.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        self.snapshot.refusal()
+    }
+
+    /// The live table, if one is open.
+    pub(crate) fn live(&self) -> Option<Arc<Live>> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The core is about to end: no more housekeeping.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Relaxed);
+    }
+
+    /// Whether it is.
+    pub(crate) fn stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
+    }
+
+    /// Reads the configuration file again. One with mistakes is refused, and what is in force stays.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn reload(&self) -> Result<(), Vec<String>> {
+        let Some(sections) = host::xml::read_config(config::FILE) else {
+            return Err(vec!["no configuration fsx.conf.xml".to_owned()]);
+        };
+        let (config, mistakes) = config::parse(&sections);
+        if !mistakes.is_empty() {
+            return Err(mistakes.iter().map(ToString::to_string).collect());
+        }
+        let old = self.setup();
+        if old.config.live != config.live {
+            self.set_live(None);
+        }
+        let next = Arc::new(Setup::new(config, mistakes));
+        *self.setup.write().unwrap_or_else(PoisonError::into_inner) = next;
+        self.said_missing.store(false, Relaxed);
+        self.said_no_live.store(false, Relaxed);
+        Ok(())
+    }
+
+    /// Opens what is there by now and moves to a newer snapshot if one is published. Not for the
+    /// call path: it reads the whole of a new snapshot.
+    pub(crate) fn refresh(&self) -> Option<Refresh> {
+        let setup = self.setup();
+        self.refresh_live(setup.config.live.as_deref());
+        let Some(path) = setup.config.snapshot.as_deref() else {
+            if !self.said_missing.swap(true, Relaxed) {
+                log::warning(format_args!(
+                    "fsx: no snapshot is configured: only emergency calls are routed"
+                ));
+            }
+            return None;
+        };
+        let announced = self.live().map(|live| live.table.generation()).filter(|&g| g != 0);
+        let came = self.snapshot.refresh(path, announced);
+        match &came {
+            Refresh::Swapped { from, to } => {
+                self.said_missing.store(false, Relaxed);
+                log::notice(format_args!(
+                    "fsx: snapshot {}: moved from generation {from} to {to}",
+                    path.display()
+                ));
+            }
+            Refresh::Refused { reason, first: true } => {
+                let kept = self.snapshot.generation();
+                log::error(format_args!(
+                    "fsx: snapshot refused: {reason}; generation {kept} stays in use"
+                ));
+            }
+            Refresh::Missing if !self.said_missing.swap(true, Relaxed) => {
+                log::warning(format_args!(
+                    "fsx: no snapshot at {} yet: {}",
+                    path.display(),
+                    match self.snapshot.generation() {
+                        0 => "only emergency calls are routed".to_owned(),
+                        kept => format!("generation {kept} stays in use"),
+                    }
+                ));
+            }
+            _ => {}
+        }
+        Some(came)
+    }
+
+    fn refresh_live(&self, path: Option<&Path>) {
+        if self.live().is_some_and(|live| !live.table.superseded()) {
+            return;
+        }
+        let Some(path) = path else { return };
+        match Live::open(path) {
+            Ok(live) => {
+                self.set_live(Some(Arc::new(live)));
+                self.said_no_live.store(false, Relaxed);
+                log::notice(format_args!("fsx: live table {}: open", path.display()));
+            }
+            Err(error) if !self.said_no_live.swap(true, Relaxed) => {
+                log::warning(format_args!(
+                    "fsx: live table: {error}; every gateway counts as healthy and idle"
+                ));
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn set_live(&self, live: Option<Arc<Live>>) {
+        let old = {
+            let mut slot = self.live.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *slot, live)
+        };
+        drop(old); // Outside the lock: the last holder gives its registration back.
+    }
+
+    /// Gives back the calls of switch processes that have died.
+    pub(crate) fn reap(&self) {
+        if let Some(live) = self.live() {
+            let reaped = live.table.reap_dead_owners();
+            if reaped > 0 {
+                log::notice(format_args!(
+                    "fsx: calls of {reaped} dead switch processes given back"
+                ));
+            }
+        }
+    }
+}
