@@ -71,7 +71,9 @@ fn freeswitch() {
         .map(|prefix| prefix.join("include/freeswitch"))
         .find(|dir| dir.join("switch.h").is_file());
     let Some(headers) = headers else {
-        note("FreeSWITCH headers not found: layout checks skipped (set FSX_FREESWITCH to a prefix)");
+        note(
+            "FreeSWITCH headers not found: layout checks skipped (set FSX_FREESWITCH to a prefix)",
+        );
         return;
     };
     println!("cargo::rerun-if-changed={}", headers.join("switch.h").display());
@@ -88,8 +90,31 @@ fn freeswitch() {
     note(&format!("FreeSWITCH layouts checked against {}", headers.display()));
 }
 
-/// The OpenSIPS module's share of this script.
-fn opensips() {}
+/// Links the OpenSIPS module, and compiles `include/opensips/layout.c` against OpenSIPS' headers
+/// where `FSX_OPENSIPS_SRC` names a source tree (no package installs them).
+fn opensips() {
+    // OpenSIPS opens some modules with RTLD_GLOBAL, and every module has a symbol `exports`: without
+    // this, ours would be read from and written to theirs.
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-Bsymbolic");
+    println!("cargo::rerun-if-env-changed=FSX_OPENSIPS_SRC");
+    let check = root().join("include/opensips/layout.c");
+    println!("cargo::rerun-if-changed={}", check.display());
+    let Some(source) = env::var_os("FSX_OPENSIPS_SRC").map(PathBuf::from) else {
+        note(
+            "OpenSIPS headers not given: layout checks skipped (set FSX_OPENSIPS_SRC to a source)",
+        );
+        return;
+    };
+    println!("cargo::rerun-if-changed={}", source.join("sr_module.h").display());
+    cc::Build::new()
+        .file(&check)
+        .include(&source)
+        .flag("-std=gnu11")
+        .cargo_metadata(false)
+        .warnings(false)
+        .compile("fsx_opensips_layout");
+    note(&format!("OpenSIPS layouts checked against {}", source.display()));
+}
 
 /// Says something without a warning: into the build's log and a file beside its output.
 fn note(text: &str) {
