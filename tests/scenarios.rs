@@ -3,5 +3,19 @@
 //! Each needs FreeSWITCH, OpenSIPS and SIPp (`tests/support/place.rs` says where it looks) and
 //! says `SKIPPED` when one is missing.
 
+#[path = "scenarios/busy-stops/scenario.rs"]
+mod busy_stops;
+#[path = "scenarios/call-routed/scenario.rs"]
+mod call_routed;
+#[path = "scenarios/daemon-gone/scenario.rs"]
+mod daemon_gone;
+#[path = "scenarios/emergency/scenario.rs"]
+mod emergency;
+#[path = "scenarios/failover-on-503/scenario.rs"]
+mod failover_on_503;
+#[path = "scenarios/snapshot-swapped-mid-call/scenario.rs"]
+mod snapshot_swapped_mid_call;
+#[path = "scenarios/snapshot-torn/scenario.rs"]
+mod snapshot_torn;
 #[path = "scenarios/switches-alone/scenario.rs"]
 mod switches_alone;

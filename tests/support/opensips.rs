@@ -60,6 +60,14 @@ impl OpenSips {
         mi::ask(&self.mi_socket, method, params).unwrap_or_else(|e| panic!("OpenSIPS: {e}"))
     }
 
+    /// Runs a management command, whatever comes of it.
+    ///
+    /// # Errors
+    /// The command's own.
+    pub fn try_mi(&self, method: &str, params: Value) -> Result<Value, String> {
+        mi::ask(&self.mi_socket, method, params)
+    }
+
     /// Its SIP port.
     #[must_use]
     pub fn sip_port(&self) -> u16 {

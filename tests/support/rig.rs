@@ -25,6 +25,7 @@ use crate::{
     skip::skip,
     template,
     template::Words,
+    wait,
 };
 
 /// Everything that must be installed for a scenario, and the scenario's turn on this machine.
@@ -213,6 +214,9 @@ impl Default for Call<'_> {
 /// Longest that a caller may take, far above what any scenario needs.
 const CALL_LIMIT: Duration = Duration::from_secs(40);
 
+/// From the publication of a snapshot to its use in both switches, and the like.
+const SETTLE: Duration = Duration::from_secs(10);
+
 /// From the end of a call to its record in the store.
 const RECORD_LIMIT: Duration = Duration::from_secs(10);
 
@@ -232,7 +236,7 @@ impl Rig {
     /// # Panics
     /// When there are others, or they differ.
     #[track_caller]
-    pub fn expect_records(&mut self, words: &Words) {
+    pub fn expect_records(&mut self, words: &Words) -> Vec<Value> {
         let expected: Value = serde_json::from_str(&template::fill(
             "expect.json",
             &self.bench.text("expect.json"),
@@ -241,7 +245,68 @@ impl Rig {
         .unwrap_or_else(|e| panic!("expect.json: {e}"));
         let count = expected["records"].as_array().map_or(0, Vec::len);
         let records = self.daemon().wait_for_records(count, RECORD_LIMIT);
-        expect::same("the call records", &expected["records"], &Value::Array(records));
+        expect::same("the call records", &expected["records"], &Value::Array(records.clone()));
+        records
+    }
+
+    /// Generation that FreeSWITCH's module decides by; 0 without data.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[track_caller]
+    pub fn freeswitch_generation(&self) -> u64 {
+        let said = self.freeswitch.api("fsx generation");
+        said.trim().parse().unwrap_or_else(|_| panic!("`fsx generation` said {said:?}"))
+    }
+
+    /// Generation that OpenSIPS's module decides by; 0 without data.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    #[track_caller]
+    pub fn opensips_generation(&self) -> u64 {
+        let status = self.opensips.mi("fsx_status", Value::Null);
+        status["generation"].as_u64().unwrap_or_else(|| panic!("fsx_status said {status:#}"))
+    }
+
+    /// Waits until both switches decide by the same generation, newer than `old`, and gives it.
+    ///
+    /// # Panics
+    /// When they do not within `limit`.
+    #[track_caller]
+    pub fn wait_for_generation_after(&self, old: u64, limit: Duration) -> u64 {
+        wait::until(&format!("both switches to be past generation {old}"), limit, || {
+            let (here, there) = (self.freeswitch_generation(), self.opensips_generation());
+            (here == there && here > old).then_some(here)
+        })
+    }
+
+    /// The generation in use in both switches.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    #[track_caller]
+    pub fn generation(&self) -> u64 {
+        self.wait_for_generation_after(0, SETTLE)
+    }
+
+    /// What was dialled at a carrier so far, call by call.
+    #[must_use]
+    pub fn dialled_at(&self, gateway: u32) -> Vec<String> {
+        let calls = self.carriers[&gateway].calls_received();
+        calls.iter().map(|call| call.dialled().to_owned()).collect()
+    }
+
+    /// Checks that carriers were not called.
+    ///
+    /// # Panics
+    /// When one was.
+    #[track_caller]
+    pub fn expect_no_calls(&self, gateways: &[u32]) {
+        for id in gateways {
+            assert!(self.dialled_at(*id).is_empty(), "gateway {id}: {:?}", self.dialled_at(*id));
+        }
     }
 
     /// Places calls through OpenSIPS and waits for their end; the exit code of SIPp is checked.
@@ -295,6 +360,9 @@ impl Rig {
         }
         assert!(self.opensips.alive(), "OpenSIPS died");
         assert!(self.freeswitch.alive(), "FreeSWITCH died");
+        if self.daemon.is_some() {
+            self.expect_modules_sound();
+        }
         let opensips = self.opensips.stop();
         assert!(opensips.success(), "OpenSIPS ended with {opensips}");
         let freeswitch = self.freeswitch.stop();
@@ -303,6 +371,22 @@ impl Rig {
             assert!(daemon.alive(), "fsxinetd died");
             daemon.stop();
         }
+    }
+}
+
+impl Rig {
+    /// Neither module caught a panic, and no record was lost.
+    #[track_caller]
+    fn expect_modules_sound(&self) {
+        let text = self.freeswitch.api("fsx status as json");
+        let status: Value = serde_json::from_str(&text)
+            .unwrap_or_else(|e| panic!("fsx status as json: {e}: {text}"));
+        assert_eq!(status["panics_total"], 0, "{status:#}");
+        assert_eq!(status["counters"]["records_lost"], 0, "{status:#}");
+        assert_eq!(status["calls_in_progress"], 0, "{status:#}");
+        let status = self.opensips.mi("fsx_status", Value::Null);
+        assert_eq!(status["panics"], 0, "{status:#}");
+        assert_eq!(status["calls"]["errors"], 0, "{status:#}");
     }
 }
 
