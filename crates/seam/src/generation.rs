@@ -21,6 +21,9 @@ use std::{
     },
 };
 
+use fsx_core::data::RoutingData;
+use fsx_snapshot::Snapshot;
+
 use crate::{
     clock,
     map::{FileId, MapError, MappedFile},
@@ -44,6 +47,24 @@ pub trait Published: Sized + Send + Sync {
     fn generation(&self) -> u64;
 }
 
+/// The routing file.
+impl Published for Snapshot<MappedFile> {
+    fn open(file: MappedFile) -> Result<Self, String> {
+        Snapshot::open(file).map_err(|error| error.to_string())
+    }
+
+    fn verify(&self) -> Result<(), String> {
+        Snapshot::verify(self).map_err(|error| error.to_string())
+    }
+
+    fn generation(&self) -> u64 {
+        RoutingData::generation(self)
+    }
+}
+
+/// Holds the routing data of one process.
+pub type Holder = HolderOf<Snapshot<MappedFile>>;
+
 /// A snapshot in use. Dereferences to its data.
 #[derive(Debug)]
 pub struct Loaded<D> {
@@ -55,6 +76,13 @@ pub struct Loaded<D> {
     pub file: FileId,
     /// When it was adopted, seconds UTC.
     pub loaded_at: i64,
+}
+
+impl<D: Published> Loaded<D> {
+    /// Which build it is.
+    pub fn generation(&self) -> u64 {
+        Published::generation(&self.data)
+    }
 }
 
 impl<D> std::ops::Deref for Loaded<D> {

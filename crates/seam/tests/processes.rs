@@ -1,0 +1,205 @@
+//! What can only be shown with processes: a switch that was told to panic, one that does not ignore
+//! SIGPIPE, one that forks, one that is killed while it writes.
+//!
+//! This program runs itself again as those (`child <what> <path>`), hence no test harness.
+
+use std::{
+    env, fs,
+    io::{Read as _, Write as _},
+    os::unix::net::{UnixListener, UnixStream},
+    path::Path,
+    process::{Command, ExitCode, Output, Stdio},
+    thread,
+    time::Duration,
+};
+
+use fsx_seam::{
+    ask::{AskError, Asker},
+    clock::Deadline,
+    guard::{self, PANIC_AT, Site, guarded},
+    spool::Spool,
+};
+use fsx_wire::{
+    frame,
+    message::{DaemonStatus, Outcome, Reply, Request},
+};
+
+/// A test by name, given a directory of its own.
+type Test = (&'static str, fn(&Path));
+
+static FIRST: Site = Site::new("first");
+static SECOND: Site = Site::new("second");
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().collect();
+    if let [_, child, what, path] = args.as_slice()
+        && child == "child"
+    {
+        return run_child(what, Path::new(path));
+    }
+    let tests: [Test; 5] = [
+        ("a_panic_can_be_asked_for", a_panic_can_be_asked_for),
+        ("a_panic_writes_nothing", a_panic_writes_nothing),
+        ("a_closed_socket_is_no_signal", a_closed_socket_is_no_signal),
+        ("connections_are_not_inherited", connections_are_not_inherited),
+        ("killed_while_it_writes", killed_while_it_writes),
+    ];
+    if args.iter().any(|arg| arg == "--list") {
+        tests.iter().for_each(|(name, _)| println!("{name}: test"));
+        return ExitCode::SUCCESS;
+    }
+    let wanted = args.iter().skip(1).find(|arg| !arg.starts_with('-'));
+    for (name, test) in tests {
+        if wanted.is_none_or(|part| name.contains(part.as_str())) {
+            let dir = tempfile::tempdir().expect("tempdir");
+            test(dir.path()); // A panic ends the program, with a status that cargo sees.
+            println!("test {name} ... ok");
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn a_panic_can_be_asked_for(dir: &Path) {
+    for (at, want) in
+        [(None, "1 1"), (Some(""), "1 1"), (Some("nowhere"), "1 1"), (Some("second"), "1 -1")]
+    {
+        let mut child = child("sites", dir);
+        child.env_remove(PANIC_AT);
+        if let Some(at) = at {
+            child.env(PANIC_AT, at);
+        }
+        assert_eq!(said(&child.output().expect("runs")), want, "{at:?}");
+    }
+}
+
+fn a_panic_writes_nothing(dir: &Path) {
+    let output = child("panic", dir).env("RUST_BACKTRACE", "full").output().expect("runs");
+    assert_eq!(said(&output), "fallback, 1 panic");
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn a_closed_socket_is_no_signal(dir: &Path) {
+    let path = dir.join("sock");
+    let listener = UnixListener::bind(&path).expect("binds");
+    let closer = thread::spawn(move || drop(listener.accept().expect("accepts")));
+    let output = child("sigpipe", &path).output().expect("runs");
+    closer.join().expect("ends");
+    // Ended by SIGPIPE it would say nothing and have no exit code.
+    assert_eq!((said(&output).as_str(), output.status.code()), ("refused", Some(0)));
+}
+
+fn connections_are_not_inherited(dir: &Path) {
+    let path = dir.join("sock");
+    let listener = UnixListener::bind(&path).expect("binds");
+    let daemon = thread::spawn(move || {
+        let mut streams = Vec::new();
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().expect("accepts");
+            answer_one(&mut stream);
+            streams.push(stream);
+        }
+        // The parent goes on using its own.
+        answer_one(&mut streams[0]);
+    });
+    assert_eq!(said(&child("fork", &path).output().expect("runs")), "parent and child answered");
+    daemon.join().expect("ends");
+}
+
+fn killed_while_it_writes(dir: &Path) {
+    let path = dir.join("spool");
+    for round in 0..15 {
+        let mut child = child("append", &path).stdout(Stdio::null()).spawn().expect("starts");
+        let begun = Deadline::after_ms(20_000);
+        while !path.exists() {
+            assert!(!begun.passed(), "the child writes");
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_micros(round * 311));
+        child.kill().expect("kills");
+        child.wait().expect("waits");
+        // Its lock went with it, and its unfinished line harms no other.
+        Spool::new(&path).append_line(b"{\"whole\":true}").expect("appends");
+        let text = fs::read_to_string(&path).expect("reads");
+        assert!(text.ends_with("{\"whole\":true}\n"));
+        let broken = text
+            .lines()
+            .filter(|line| serde_json::from_str::<serde_json::Value>(line).is_err())
+            .count();
+        assert!(broken <= 1, "{broken} broken lines");
+        fs::remove_file(&path).expect("removes");
+    }
+}
+
+fn child(what: &str, path: &Path) -> Command {
+    let mut child = Command::new(env::current_exe().expect("own path"));
+    child.args(["child", what]).arg(path);
+    child
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+}
+
+fn answer_one(stream: &mut UnixStream) {
+    let mut prefix = [0; frame::PREFIX];
+    stream.read_exact(&mut prefix).expect("a prefix");
+    let mut body = vec![0; u32::from_be_bytes(prefix) as usize];
+    stream.read_exact(&mut body).expect("a body");
+    let request: Request = serde_json::from_slice(&body).expect("a request");
+    let status =
+        DaemonStatus { version: "1".to_owned(), generation: request.id, records_waiting: 0 };
+    let reply = Reply { id: request.id, outcome: Outcome::Status(status) };
+    let reply = serde_json::to_vec(&reply).expect("JSON");
+    stream.write_all(&frame::encode(&reply).expect("short")).expect("writes");
+}
+
+fn run_child(what: &str, path: &Path) -> ExitCode {
+    match what {
+        "sites" => {
+            guard::install_panic_hook();
+            guard::arm_from_env();
+            println!("{} {}", guarded(&FIRST, -1, || 1), guarded(&SECOND, -1, || 1));
+        }
+        "panic" => {
+            guard::install_panic_hook();
+            let answer = guarded(&FIRST, "fallback", || panic!("asked for"));
+            println!("{answer}, {} panic", guard::panics());
+        }
+        "sigpipe" => {
+            // SAFETY: restores the default that Rust programs, unlike C hosts, begin without.
+            unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+            let facts = fsx_wire::message::WireFacts {
+                called: "1".repeat(frame::MAX_FRAME - 1000),
+                ..Default::default()
+            };
+            match Asker::new(path).decide(facts, "", Deadline::after_ms(20_000)) {
+                Err(AskError::Refused { .. }) => println!("refused"),
+                other => println!("{other:?}"),
+            }
+        }
+        "fork" => {
+            let asker = Asker::new(path);
+            asker.status(Deadline::after_ms(20_000)).expect("the parent's connection");
+            // SAFETY: this process has one thread; the child uses nothing but what is shown.
+            let pid = unsafe { libc::fork() };
+            if pid == 0 {
+                let answered = asker.status(Deadline::after_ms(20_000)).is_ok();
+                // SAFETY: ends the child without the parent's exit handlers.
+                unsafe { libc::_exit(i32::from(!answered)) };
+            }
+            let mut status = 0;
+            // SAFETY: waits for our own child, writing its status to a local.
+            let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+            assert_eq!((waited, status), (pid, 0), "the child was answered");
+            asker.status(Deadline::after_ms(20_000)).expect("the parent's own is still good");
+            println!("parent and child answered");
+        }
+        "append" => {
+            let spool = Spool::new(path).sync(false);
+            let line = format!("{{\"x\":\"{}\"}}", "y".repeat(100_000));
+            while spool.append_line(line.as_bytes()).is_ok() {}
+        }
+        other => panic!("no child called {other}"),
+    }
+    ExitCode::SUCCESS
+}
