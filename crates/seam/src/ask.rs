@@ -175,6 +175,9 @@ impl Asker {
     /// # Errors
     /// [`AskError`]; `Outcome::Failed` is [`AskError::DaemonSaid`].
     pub fn ask(&self, ask: Ask, deadline: Deadline) -> Result<Outcome, AskError> {
+        if deadline.passed() {
+            return Err(timed_out(deadline)); // Without even a question that nobody reads the answer of.
+        }
         let id = self.next_id.fetch_add(1, Relaxed);
         let request = Request { v: PROTOCOL, id, deadline_ms: deadline.left_ms(), ask };
         let body = serde_json::to_vec(&request)
@@ -231,9 +234,6 @@ impl Asker {
         let not_there = |resting| AskError::NotThere { path: self.path.clone(), resting };
         if clock::monotonic_ms() < self.rest_until_ms.load(Relaxed) {
             return Err(not_there(true));
-        }
-        if deadline.passed() {
-            return Err(timed_out(deadline));
         }
         socket::connect(&self.path, deadline).map_err(|error| {
             self.rest_until_ms.store(clock::monotonic_ms().saturating_add(REST_MS), Relaxed);
