@@ -2,6 +2,7 @@
 //! toolchain. `make fuzz` calls it.
 //!
 //!     bounded [--seconds N] [--seed N] [TARGET...]
+//!     bounded --replay FILE TARGET
 //!
 //! Each target runs in a process of its own, on a thread with as little stack as a module may use,
 //! so that an overflow is seen and ends one target only. What breaks a target is written to
@@ -33,7 +34,7 @@ const HANG: Duration = Duration::from_secs(5);
 fn main() -> ExitCode {
     let mut seconds = 60;
     let mut seed = SystemTime::UNIX_EPOCH.elapsed().map_or(1, |since| since.as_secs());
-    let (mut child, mut names) = (false, Vec::new());
+    let (mut child, mut replay, mut names) = (false, None, Vec::new());
     let mut args = env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut number = || args.next().and_then(|text| text.parse().ok());
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
                 None => return usage(),
             },
             "--child" => child = true,
+            "--replay" => replay = args.next(),
             name if TARGETS.iter().any(|target| target.name == name) => names.push(arg),
             _ => return usage(),
         }
@@ -55,6 +57,12 @@ fn main() -> ExitCode {
         .iter()
         .filter(|target| names.is_empty() || names.iter().any(|name| name == target.name))
         .collect();
+    if let Some(path) = replay {
+        let input = fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+        (chosen[0].run)(&input);
+        println!("{}: held", chosen[0].name);
+        return ExitCode::SUCCESS;
+    }
     if child {
         return one(chosen[0], Duration::from_secs(seconds), seed);
     }
@@ -68,7 +76,7 @@ fn main() -> ExitCode {
 
 fn usage() -> ExitCode {
     let names: Vec<_> = TARGETS.iter().map(|target| target.name).collect();
-    eprintln!("usage: bounded [--seconds N] [--seed N] [{}]", names.join("|"));
+    eprintln!("usage: bounded [--seconds N] [--seed N] [--replay FILE] [{}]", names.join("|"));
     ExitCode::from(2)
 }
 

@@ -12,6 +12,7 @@
 
 pub mod mutate;
 mod patterns;
+mod snapshot;
 mod wire;
 
 /// One reader of bytes.
@@ -32,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "esl", seeds: wire::esl_seeds, run: wire::esl },
     Target { name: "pattern", seeds: patterns::pattern_seeds, run: patterns::pattern },
     Target { name: "program", seeds: patterns::program_seeds, run: patterns::program },
+    Target { name: "snapshot", seeds: snapshot::seeds, run: snapshot::file },
 ];
 
 /// A target by name.

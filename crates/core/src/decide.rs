@@ -250,7 +250,8 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
     /// Steps 5 to 8: a seat for every carrier that sells the destination now.
     fn match_carriers<W: WhySink>(&self, private: bool, seats: &mut Seats, why: &mut W) {
         let list = self.data.offers(self.number.key());
-        let everyone = (0..list.len).filter_map(|n| self.data.offer(list, n));
+        // It ends where the rows end, whatever a damaged count says; so do the rates below.
+        let everyone = (0..list.len).map_while(|n| self.data.offer(list, n));
         let mut settled = CarrierSet::EMPTY;
         if !private && !self.data.settings().shorter_prefix {
             everyone.for_each(|offer| self.consider(offer, &mut settled, seats, why));
@@ -304,7 +305,7 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
         }
         let rates = (0..band.rates).map(|n| Index(band.first_rate.saturating_add(n)));
         let chosen = rates
-            .filter_map(|at| Some((at, self.data.rate(at)?)))
+            .map_while(|at| Some((at, self.data.rate(at)?)))
             .find(|(_, rate)| self.in_force(rate));
         let Some((rate_row, rate)) = chosen else {
             why.excluded(offer.carrier, Index::NONE, Step::Rate, "no rate in force");

@@ -406,11 +406,12 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
     fn is_emergency(&self, country: Option<Country>, dialled: &[u8]) -> bool {
         let row = self.country_row(country);
         let (first, count) = (u32_at(row, 12), u32_at(row, 16));
-        (0..count).any(|n| {
-            let text = u32_at(self.row(Section::EmergencyNumbers, first.saturating_add(n)), 0);
-            let number = self.text(text).as_bytes();
-            !number.is_empty() && number == dialled
-        })
+        // It ends where the rows end, whatever a damaged count says.
+        let rows = (0..count)
+            .map(|n| self.row(Section::EmergencyNumbers, first.saturating_add(n)))
+            .take_while(|row| !row.is_empty());
+        rows.map(|row| self.text(u32_at(row, 0)).as_bytes())
+            .any(|number| !number.is_empty() && number == dialled)
     }
 
     fn emergency_gateway(&self, country: Option<Country>, n: u32) -> Option<Index> {

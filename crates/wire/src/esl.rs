@@ -206,7 +206,8 @@ impl Decoder {
                 self.searched = 0;
                 Ok(Some(block))
             }
-            None if self.buffer.len() <= limit => {
+            // One more: the first line feed of the pair that ends a block of just that length.
+            None if self.buffer.len() <= limit + 1 => {
                 self.searched = self.buffer.len();
                 Ok(None)
             }
