@@ -206,8 +206,8 @@ impl Decoder {
                 self.searched = 0;
                 Ok(Some(block))
             }
-            // One more: the first line feed of the pair that ends a block of just that length.
-            None if self.buffer.len() <= limit + 1 => {
+            // A block of just the limit may lack only the second line feed of the pair that ends it.
+            None if self.buffer.strip_suffix(b"\n").unwrap_or(&self.buffer).len() <= limit => {
                 self.searched = self.buffer.len();
                 Ok(None)
             }
