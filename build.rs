@@ -61,6 +61,7 @@ fn root() -> PathBuf {
 /// Compiles `include/freeswitch/layout.c` against FreeSWITCH's headers, where they are: under the
 /// prefix in `FSX_FREESWITCH`, or where packages put them.
 fn freeswitch() {
+    freeswitch_stand_in();
     println!("cargo::rerun-if-env-changed=FSX_FREESWITCH");
     let check = root().join("include/freeswitch/layout.c");
     println!("cargo::rerun-if-changed={}", check.display());
@@ -88,6 +89,21 @@ fn freeswitch() {
         .warnings(false)
         .compile("fsx_freeswitch_layout");
     note(&format!("FreeSWITCH layouts checked against {}", headers.display()));
+}
+
+/// Compiles the stand-in's functions for the module's unit tests: a test is a program, and a program
+/// must find every function that it names. Nothing but `cfg(test)` links them.
+fn freeswitch_stand_in() {
+    let dir = root().join("fs-module/tests/standin");
+    for file in ["host.c", "standin.h"] {
+        println!("cargo::rerun-if-changed={}", dir.join(file).display());
+    }
+    cc::Build::new()
+        .file(dir.join("host.c"))
+        .std("gnu11")
+        .cargo_metadata(false)
+        .compile("fsx_freeswitch_stand_in");
+    println!("cargo::rustc-link-search=native={}", env::var("OUT_DIR").unwrap_or_default());
 }
 
 /// Links the OpenSIPS module, and compiles `include/opensips/layout.c` against OpenSIPS' headers

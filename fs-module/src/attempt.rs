@@ -71,7 +71,8 @@ pub(crate) fn make(session: Session<'_>, setup: &Setup, route: &Route) -> Outcom
                     dial::bridge(session, &leg);
                     let far = leg.channel();
                     answered = far.answered();
-                    record.answered_ms = far.time_ms("answered_time");
+                    // FreeSWITCH stamps with a clock that ticks: never before we began.
+                    record.answered_ms = far.time_ms("answered_time").map(|ms| ms.max(started_ms));
                     if !answered {
                         record.sip_status = sip_status(far, "proto_specific_hangup_cause");
                     }

@@ -44,6 +44,7 @@ pub(crate) struct Routing {
 }
 
 /// The answer.
+#[allow(clippy::large_enum_variant)] // One a call, on its stack.
 pub(crate) enum Verdict {
     /// Try these.
     Route(Attempts),

@@ -105,8 +105,8 @@ impl Drop for Counted {
 pub(crate) struct Setup {
     /// The settings.
     pub(crate) config: Config,
-    /// What is wrong with the file they came from.
-    pub(crate) mistakes: Vec<Mistake>,
+    /// What is wrong with the file they came from; `None` where there is no file.
+    pub(crate) mistakes: Option<Vec<Mistake>>,
     /// When they were read, seconds UTC.
     pub(crate) read_at: i64,
     /// The daemon, where a socket is configured.
@@ -116,7 +116,7 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    fn new(config: Config, mistakes: Vec<Mistake>) -> Self {
+    fn new(config: Config, mistakes: Option<Vec<Mistake>>) -> Self {
         Self {
             asker: config.socket.clone().map(Asker::new),
             spool: config.spool.clone().map(Spool::new),
@@ -153,13 +153,16 @@ pub(crate) fn get() -> Option<&'static World> {
 /// log, and looked for again.
 pub(crate) fn make() -> &'static World {
     let (config, mistakes) = match host::xml::read_config(config::FILE) {
-        Some(sections) => config::parse(&sections),
+        Some(sections) => {
+            let (config, mistakes) = config::parse(&sections);
+            (config, Some(mistakes))
+        }
         None => {
             log::warning(format_args!("fsx: no configuration fsx.conf.xml: defaults are in use"));
-            (Config::default(), Vec::new())
+            (Config::default(), None)
         }
     };
-    for mistake in &mistakes {
+    for mistake in mistakes.iter().flatten() {
         log::error(format_args!("fsx: {mistake}"));
     }
     let world = WORLD.get_or_init(|| World {
@@ -228,7 +231,7 @@ impl World {
         if old.config.live != config.live {
             self.set_live(None);
         }
-        let next = Arc::new(Setup::new(config, mistakes));
+        let next = Arc::new(Setup::new(config, Some(mistakes)));
         *self.setup.write().unwrap_or_else(PoisonError::into_inner) = next;
         self.said_missing.store(false, Relaxed);
         self.said_no_live.store(false, Relaxed);
@@ -292,7 +295,7 @@ impl World {
             }
             Err(error) if !self.said_no_live.swap(true, Relaxed) => {
                 log::warning(format_args!(
-                    "fsx: live table: {error}; every gateway counts as healthy and idle"
+                    "fsx: {error}; every gateway counts as healthy and idle"
                 ));
             }
             Err(_) => {}

@@ -108,10 +108,11 @@ impl Status {
 
 fn config_line(setup: &crate::world::Setup) -> String {
     let read = rfc3339(setup.read_at);
-    match setup.mistakes.as_slice() {
-        [] => format!("fsx.conf.xml, read {read}"),
-        [first, ..] => {
-            format!("read {read} with {} mistakes, first: {first}", setup.mistakes.len())
+    match setup.mistakes.as_deref() {
+        None => "no fsx.conf.xml: defaults are in use".to_owned(),
+        Some([]) => format!("fsx.conf.xml, read {read}"),
+        Some(all @ [first, ..]) => {
+            format!("read {read} with {} mistakes, first: {first}", all.len())
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Hangup causes. Q.850 numbers are stable; FreeSWITCH's own, above 127, moved between releases,
 //! so they are known by name only.
 
-use core::ffi::{CStr, c_int};
+use core::ffi::c_int;
 
 use super::text;
 use crate::sys;
@@ -27,13 +27,6 @@ impl Cause {
 
     pub(super) fn raw(self) -> c_int {
         self.0
-    }
-
-    /// The cause that the running FreeSWITCH calls `name`; [`Self::NONE`] when it knows no such.
-    #[cfg_attr(not(test), allow(dead_code))]
-    pub(crate) fn named(name: &CStr) -> Self {
-        // SAFETY: a NUL-ended string; the function compares it with a static table.
-        Self(unsafe { sys::switch_channel_str2cause(name.as_ptr()) })
     }
 
     /// The host's own number: Q.850 up to 127, the running release's beyond.

@@ -1,11 +1,11 @@
-//! Events, as a bag of names and values: for originate's variables and for `CUSTOM` events.
+//! Events, as a bag of names and values: what originate takes its variables in.
 
-use core::{ffi::CStr, ptr::NonNull};
+use core::ptr::NonNull;
 
 use super::text;
 use crate::sys;
 
-/// A `switch_event_t` of our own; destroyed with this value unless fired.
+/// A `switch_event_t` of our own; destroyed with this value.
 pub(crate) struct Event {
     raw: NonNull<sys::EventRaw>,
 }
@@ -13,27 +13,17 @@ pub(crate) struct Event {
 impl Event {
     /// An event with no headers of the core's, to carry variables; `None` when there is no memory.
     pub(crate) fn bare() -> Option<Self> {
-        Self::create(sys::EVENT_CLONE, None)
-    }
-
-    /// A `CUSTOM` event of `subclass`.
-    #[allow(dead_code)] // The events of issue 4 begin here.
-    pub(crate) fn custom(subclass: &CStr) -> Option<Self> {
-        Self::create(sys::EVENT_CUSTOM, Some(subclass))
-    }
-
-    fn create(id: core::ffi::c_int, subclass: Option<&CStr>) -> Option<Self> {
         let mut raw = core::ptr::null_mut();
-        // SAFETY: an out pointer of ours and static or NUL-ended strings, which are copied. The
-        // two event ids used never moved; a subclass goes only with them.
+        // SAFETY: an out pointer of ours and static strings. The event id never moved; only with
+        // it the core adds no headers, which would become variables of the new leg.
         let status = unsafe {
             sys::switch_event_create_subclass_detailed(
                 c"mod_fsx".as_ptr(),
                 c"event".as_ptr(),
                 0,
                 &raw mut raw,
-                id,
-                subclass.map_or(core::ptr::null(), CStr::as_ptr),
+                sys::EVENT_CLONE,
+                core::ptr::null(),
             )
         };
         if status != sys::STATUS_SUCCESS {
@@ -52,23 +42,6 @@ impl Event {
                 sys::STACK_BOTTOM,
                 name.as_ptr(),
                 value.as_ptr(),
-            );
-        }
-    }
-
-    /// Hands the event to FreeSWITCH's event queue.
-    #[allow(dead_code)] // As above.
-    pub(crate) fn fire(self) {
-        let mut raw = self.raw.as_ptr();
-        core::mem::forget(self);
-        // SAFETY: our own live event, which the function takes over (or destroys on failure).
-        unsafe {
-            sys::switch_event_fire_detailed(
-                c"mod_fsx".as_ptr(),
-                c"event".as_ptr(),
-                0,
-                &raw mut raw,
-                core::ptr::null_mut(),
             );
         }
     }

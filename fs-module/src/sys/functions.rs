@@ -8,6 +8,11 @@ use core::ffi::{c_char, c_int, c_uint, c_void};
 
 use super::types::*;
 
+// Unit tests are programs: they need the names, so they get the stand-in's (never called there).
+#[cfg(test)]
+#[link(name = "fsx_freeswitch_stand_in", kind = "static")]
+unsafe extern "C" {}
+
 unsafe extern "C" {
     // Module and registration. Names handed over are kept by pointer.
     pub(crate) fn switch_loadable_module_create_module_interface(
@@ -74,7 +79,6 @@ unsafe extern "C" {
     ) -> c_int;
     pub(crate) fn switch_channel_get_cause(channel: *mut ChannelRaw) -> c_int;
     pub(crate) fn switch_channel_cause2str(cause: c_int) -> *const c_char;
-    pub(crate) fn switch_channel_str2cause(name: *const c_char) -> c_int;
     pub(crate) fn switch_channel_handle_cause(channel: *mut ChannelRaw, cause: c_int);
 
     // Dialplan.
@@ -130,13 +134,6 @@ unsafe extern "C" {
         value: *const c_char,
     ) -> Status;
     pub(crate) fn switch_event_destroy(event: *mut *mut EventRaw);
-    pub(crate) fn switch_event_fire_detailed(
-        file: *const c_char,
-        func: *const c_char,
-        line: c_int,
-        event: *mut *mut EventRaw,
-        user_data: *mut c_void,
-    ) -> Status;
     pub(crate) fn switch_name_event(name: *const c_char, id: *mut c_int) -> Status;
 
     // Configuration.

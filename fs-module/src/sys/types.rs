@@ -73,8 +73,6 @@ pub(crate) const LOG_PLAIN: c_int = 0;
 pub(crate) const STACK_BOTTOM: c_int = 1;
 /// `SWITCH_EVENT_CLONE`: an event made bare, without the core's own headers.
 pub(crate) const EVENT_CLONE: c_int = 1;
-/// `SWITCH_EVENT_CUSTOM`.
-pub(crate) const EVENT_CUSTOM: c_int = 0;
 
 /// `CF_ANSWERED`: first of its enum, so it cannot move.
 pub(crate) const FLAG_ANSWERED: c_int = 1;
