@@ -90,10 +90,13 @@ fn answered_over_one_connection() {
 fn nobody_is_there_and_nobody_asks_again_for_a_while() {
     let at = fixture();
     let asker = Asker::new(&at.path);
+    let second = Deadline::after_ms(1000);
     let error = asker.status(long()).expect_err("nobody");
     assert!(matches!(error, AskError::NotThere { resting: false, .. }), "{error}");
     let error = asker.status(long()).expect_err("nobody");
-    assert!(matches!(error, AskError::NotThere { resting: true, .. }), "{error}");
+    let AskError::NotThere { resting, .. } = error else { panic!("{error}") };
+    // A machine that stood still for the whole rest proves nothing.
+    assert!(resting || second.passed());
     serve(&at.path, answer_all);
     let come = long();
     while asker.status(long()).is_err() {
