@@ -2,10 +2,20 @@
 //!
 //! The switches route from data already in memory; this process makes that data and improves on it:
 //! - [`config`]: what an operator may set;
-//! - [`published`]: the routing data last published, for whoever answers inside the daemon.
+//! - [`published`] and [`routing`]: the routing data last published, and answers out of it;
+//! - [`policy`]: the organisations' Lua;
+//! - [`http`] and [`health`]: how the daemon is asked how it does;
+//! - [`shutdown`]: how it stops without dropping a call.
 
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod db;
+pub mod feed;
+pub mod health;
+pub mod http;
 pub mod net;
+pub mod policy;
 pub mod published;
+pub mod routing;
+pub mod shutdown;

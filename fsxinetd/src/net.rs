@@ -1,6 +1,6 @@
-//! Which addresses may connect.
+//! Which addresses may connect, and what to do when nobody can.
 
-use std::net::IpAddr;
+use std::{io, net::IpAddr, time::Duration};
 
 /// Addresses and networks, such as `127.0.0.0/8` and `::1`.
 #[derive(Clone, Debug)]
@@ -46,6 +46,21 @@ fn network(entry: &str) -> Result<(IpAddr, u8), String> {
     let width = if address.is_ipv4() { 32 } else { 128 };
     let bits = bits.unwrap_or(width);
     if bits > width { Err(wrong()) } else { Ok((address, bits)) }
+}
+
+/// Says why a connection could not be accepted, and waits where that gives the machine time: out of
+/// descriptors, `accept` fails at once and for ever, and a loop on it would take a whole core.
+pub async fn accept_failed(door: &'static str, error: &io::Error) {
+    let passing = matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    );
+    if !passing {
+        tracing::error!(door, %error, "cannot accept a connection");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[cfg(test)]

@@ -305,7 +305,8 @@ fn check_values(config: &Config, lines: &Lines, problems: &mut Vec<Problem>) {
         wrong("cdr.deliver_url", format!("expected http://…, got \"{url}\""));
     }
     for (alias, database) in &config.databases {
-        if !(database.url.starts_with("sqlite:") || database.url.starts_with("mysql:")) {
+        let known = ["sqlite:", "mysql:", "mariadb:"];
+        if !known.iter().any(|scheme| database.url.starts_with(scheme)) {
             // The text may hold a password, so only what stands before it is shown.
             let scheme = database.url.split(':').next().unwrap_or("");
             wrong(
@@ -325,6 +326,7 @@ fn check_values(config: &Config, lines: &Lines, problems: &mut Vec<Problem>) {
         ("policy.max_runs_per_thread", config.policy.max_runs_per_thread),
         ("policy.route_budget_ms", config.policy.route_budget_ms),
         ("policy.call_budget_ms", config.policy.call_budget_ms),
+        ("policy.cpu_budget_ms", config.policy.cpu_budget_ms),
         ("policy.memory_mib", config.policy.memory_mib),
         ("policy.max_vms_per_thread", config.policy.max_vms_per_thread),
         ("policy.runs_per_vm", config.policy.runs_per_vm),

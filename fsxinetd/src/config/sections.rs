@@ -243,6 +243,8 @@ pub struct Policy {
     pub route_budget_ms: u32,
     /// Wall-clock time of a run in the `call` phase, in milliseconds.
     pub call_budget_ms: u32,
+    /// Of which computing, in milliseconds.
+    pub cpu_budget_ms: u32,
     /// Memory of one organisation's virtual machine, in MiB.
     pub memory_mib: u32,
     /// Most virtual machines kept on one thread; the one unused longest goes first.
@@ -261,6 +263,7 @@ impl Default for Policy {
             max_runs_per_thread: 1_000,
             route_budget_ms: 50,
             call_budget_ms: 2_000,
+            cpu_budget_ms: 50,
             memory_mib: 16,
             max_vms_per_thread: 64,
             runs_per_vm: 10_000,

@@ -1,0 +1,393 @@
+//! The threads that run Lua, and who runs where.
+//!
+//! Each thread has a small runtime of its own, so that a script that waits holds nothing; each
+//! keeps a machine for every organisation that ran on it lately. An organisation goes to the same
+//! thread as long as that one is not busier than the others, which keeps its machine warm. A thread
+//! that one run has held past every limit is given up: its calls have their fallback already, and a
+//! new thread takes its place.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use metrics::{counter, gauge, histogram};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::bundle::{Bundle, BundleSet, Entry};
+use super::outcome::{Failure, Outcome};
+use super::run::Run;
+use super::vm::Vm;
+use super::{Call, Phase};
+use crate::config;
+use crate::health::metrics as names;
+use crate::published::PublishedHandle;
+
+/// How far past its limits a run may be before its thread is given up.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How often the threads are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How many more runs than the idlest thread an organisation's own may have.
+const SLACK: u32 = 4;
+
+/// What a run may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Wall clock of a run in the route phase.
+    pub route_budget: Duration,
+    /// Wall clock of a run in the call phase.
+    pub call_budget: Duration,
+    /// Of which computing.
+    pub cpu_budget: Duration,
+    /// Of one machine.
+    pub memory_mib: u32,
+    /// Of one thread.
+    pub max_vms: usize,
+    /// Of one machine.
+    pub runs_per_vm: u32,
+    /// Of one thread.
+    pub max_runs: u32,
+    /// Of one run.
+    pub max_actions: usize,
+}
+
+impl From<&config::Policy> for Limits {
+    fn from(config: &config::Policy) -> Self {
+        let ms = |ms: u32| Duration::from_millis(ms.into());
+        Self {
+            route_budget: ms(config.route_budget_ms),
+            call_budget: ms(config.call_budget_ms),
+            cpu_budget: ms(config.cpu_budget_ms),
+            memory_mib: config.memory_mib,
+            max_vms: config.max_vms_per_thread as usize,
+            runs_per_vm: config.runs_per_vm,
+            max_runs: config.max_runs_per_thread,
+            max_actions: config.max_actions as usize,
+        }
+    }
+}
+
+/// Runs policies. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    dir: PathBuf,
+    bundles: watch::Sender<Arc<BundleSet>>,
+    limits: RwLock<Limits>,
+    published: PublishedHandle,
+    workers: RwLock<Vec<Worker>>,
+}
+
+/// A thread, seen from outside.
+#[derive(Clone, Debug)]
+struct Worker {
+    jobs: mpsc::UnboundedSender<Job>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    base: Instant,
+    in_hand: AtomicU32,
+    /// Milliseconds after `base` at which the thread began what it is doing; 0 while it waits.
+    busy_since: AtomicU64,
+    given_up: AtomicBool,
+}
+
+struct Job {
+    run: Run,
+    entry: Entry,
+    limits: Limits,
+    reply: oneshot::Sender<Result<Outcome, Failure>>,
+}
+
+impl Engine {
+    /// Reads the bundles and starts the threads. What is wrong with a bundle is logged; the others
+    /// work.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(config: &config::Policy, published: PublishedHandle) -> std::io::Result<Self> {
+        let inner = Arc::new(Inner {
+            dir: config.dir.clone(),
+            bundles: watch::Sender::new(Arc::default()),
+            limits: RwLock::new(Limits::from(config)),
+            published,
+            workers: RwLock::default(),
+        });
+        let workers = (0..config.threads)
+            .map(|n| Worker::start(n, &inner.published))
+            .collect::<std::io::Result<Vec<_>>>()?;
+        *inner.workers.write().unwrap_or_else(PoisonError::into_inner) = workers;
+        let engine = Self { inner };
+        engine.reload(config);
+        Ok(engine)
+    }
+
+    /// Reads the bundles again and takes new limits; runs in hand keep what they began with.
+    pub fn reload(&self, config: &config::Policy) {
+        *self.inner.limits.write().unwrap_or_else(PoisonError::into_inner) = Limits::from(config);
+        let (set, faults) = BundleSet::load(&self.inner.dir, &self.bundles());
+        for fault in faults {
+            tracing::error!("policy: {fault}");
+        }
+        for bundle in set.iter() {
+            tracing::info!(
+                bundle = bundle.name,
+                version = bundle.version,
+                "policy bundle in force"
+            );
+        }
+        gauge!(names::POLICY_BUNDLES).set(set.len() as f64);
+        self.inner.bundles.send_replace(Arc::new(set));
+    }
+
+    /// The bundles in force.
+    #[must_use]
+    pub fn bundles(&self) -> Arc<BundleSet> {
+        Arc::clone(&self.inner.bundles.borrow())
+    }
+
+    /// Runs the organisation's policy for the call. `within` is how long the asker will wait; the
+    /// phase's budget holds where it is shorter.
+    ///
+    /// # Errors
+    /// [`Failure`]: the caller falls back on what it has.
+    pub async fn run(
+        &self,
+        phase: Phase,
+        call: Arc<Call>,
+        within: Duration,
+    ) -> Result<Outcome, Failure> {
+        let started = Instant::now();
+        let result = self.dispatch(phase, &call, within, started).await;
+        let outcome = result.as_ref().map_or_else(Failure::label, |_| "ok");
+        // A task that no bundle has is somebody's invention: it must not become a label.
+        let task = match &result {
+            Err(Failure::NoTask { .. }) => "other".to_owned(),
+            _ if call.task.is_empty() => "default".to_owned(),
+            _ => call.task.clone(),
+        };
+        counter!(names::POLICY_RUNS, "task" => task, "outcome" => outcome).increment(1);
+        histogram!(names::POLICY_SECONDS, "phase" => phase.as_str()).record(started.elapsed());
+        result
+    }
+
+    async fn dispatch(
+        &self,
+        phase: Phase,
+        call: &Arc<Call>,
+        within: Duration,
+        started: Instant,
+    ) -> Result<Outcome, Failure> {
+        let found = self.bundles().find(call.facts.org, phase, &call.task);
+        let Some((bundle, entry)) = found else {
+            return Err(Failure::NoTask { phase: phase.as_str(), task: call.task.clone() });
+        };
+        let limits = *self.inner.limits.read().unwrap_or_else(PoisonError::into_inner);
+        let budget = match phase {
+            Phase::Route => limits.route_budget,
+            Phase::Call => limits.call_budget,
+        };
+        let budget = budget.min(within);
+        let deadline = started + budget;
+        let run = Run::new(phase, Arc::clone(call), bundle, deadline, limits.max_actions);
+        let worker = self.choose(call.facts.org, limits.max_runs).ok_or(Failure::Busy)?;
+        let (reply, answer) = oneshot::channel();
+        worker.jobs.send(Job { run, entry, limits, reply }).map_err(|_| Failure::Busy)?;
+        let after_ms = u64::try_from(budget.as_millis()).unwrap_or(u64::MAX);
+        let late = Failure::Budget { what: "wall clock", after_ms };
+        // The thread keeps the deadline itself; this is for a thread that does not answer at all.
+        match tokio::time::timeout_at((deadline + Duration::from_millis(2)).into(), answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(Failure::Script("the policy thread gave the run up".to_owned())),
+            Err(_) => Err(late),
+        }
+    }
+
+    /// The thread for a run of the organisation; `None` when all have as much as they may.
+    fn choose(&self, org: u32, max_runs: u32) -> Option<Worker> {
+        let workers = self.inner.workers.read().unwrap_or_else(PoisonError::into_inner);
+        let in_hand = |worker: &Worker| worker.shared.in_hand.load(Relaxed);
+        let idlest = workers.iter().min_by_key(|worker| in_hand(worker))?;
+        let own = &workers[org as usize % workers.len()];
+        let chosen = if in_hand(own) <= in_hand(idlest) + SLACK { own } else { idlest };
+        if in_hand(chosen) >= max_runs {
+            return None;
+        }
+        chosen.shared.in_hand.fetch_add(1, Relaxed);
+        Some(chosen.clone())
+    }
+
+    /// Replaces threads that one run holds past every limit. Runs until it is dropped.
+    pub async fn supervise(&self) {
+        let mut tick = tokio::time::interval(LOOK_EVERY);
+        loop {
+            tick.tick().await;
+            let limits = *self.inner.limits.read().unwrap_or_else(PoisonError::into_inner);
+            let patience = limits.cpu_budget + GRACE;
+            let mut workers = self.inner.workers.write().unwrap_or_else(PoisonError::into_inner);
+            for (n, worker) in workers.iter_mut().enumerate() {
+                if worker.shared.stuck_for() < patience && !worker.jobs.is_closed() {
+                    continue;
+                }
+                worker.shared.given_up.store(true, Relaxed);
+                counter!(names::POLICY_ABANDONED).increment(1);
+                tracing::error!("a policy run holds its thread past every limit; a new one starts");
+                match Worker::start(u32::try_from(n).unwrap_or(0), &self.inner.published) {
+                    Ok(new) => *worker = new,
+                    Err(error) => tracing::error!(%error, "cannot start a policy thread"),
+                }
+            }
+        }
+    }
+
+    /// Whether every thread gets round to what it is asked; the watchdog's question.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        let workers = self.inner.workers.read().unwrap_or_else(PoisonError::into_inner);
+        let patience = Duration::from_secs(5);
+        workers.iter().any(|worker| worker.shared.stuck_for() < patience)
+    }
+}
+
+impl Shared {
+    fn begin(&self) {
+        let now = u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.busy_since.store(now.max(1), Relaxed);
+    }
+
+    fn end(&self) {
+        self.busy_since.store(0, Relaxed);
+    }
+
+    fn stuck_for(&self) -> Duration {
+        match self.busy_since.load(Relaxed) {
+            0 => Duration::ZERO,
+            since => self.base.elapsed().saturating_sub(Duration::from_millis(since)),
+        }
+    }
+}
+
+impl Worker {
+    fn start(n: u32, published: &PublishedHandle) -> std::io::Result<Self> {
+        let (jobs, queue) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            base: Instant::now(),
+            in_hand: AtomicU32::new(0),
+            busy_since: AtomicU64::new(0),
+            given_up: AtomicBool::new(false),
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let (published, inside) = (published.clone(), Arc::clone(&shared));
+        std::thread::Builder::new().name(format!("policy-{n}")).spawn(move || {
+            let local = tokio::task::LocalSet::new();
+            local.block_on(&runtime, work(queue, inside, published));
+        })?;
+        Ok(Self { jobs, shared })
+    }
+}
+
+/// A machine with what is needed to retire it.
+struct Kept {
+    vm: Rc<Vm>,
+    runs: u32,
+    used: u64,
+}
+
+type Machines = HashMap<(u32, u64), Kept>;
+
+/// The life of a thread: takes runs until its queue is closed or it is given up.
+async fn work(
+    mut queue: mpsc::UnboundedReceiver<Job>,
+    shared: Arc<Shared>,
+    published: PublishedHandle,
+) {
+    let machines = Rc::new(std::cell::RefCell::new(Machines::new()));
+    let mut clock = 0;
+    while let Some(job) = queue.recv().await {
+        if shared.given_up.load(Relaxed) {
+            return;
+        }
+        clock += 1;
+        let bundle = Arc::clone(&job.run.bundle);
+        let key = (job.run.org(), bundle.hash);
+        let vm = machine(&machines, key, &bundle, job.limits, clock, &published);
+        let (shared, machines) = (Arc::clone(&shared), Rc::clone(&machines));
+        tokio::task::spawn_local(async move {
+            let vm = match vm {
+                Ok(vm) => vm,
+                Err(error) => {
+                    let failure = Failure::Script(format!("no virtual machine: {error}"));
+                    let _ = job.reply.send(Err(failure));
+                    shared.in_hand.fetch_sub(1, Relaxed);
+                    return;
+                }
+            };
+            let run = Arc::new(job.run);
+            let result = Watched { work: Box::pin(vm.execute(&run, &job.entry)), shared: &shared };
+            let result = result.await;
+            if matches!(result, Err(Failure::Memory { .. })) {
+                // What filled it may still be there.
+                machines.borrow_mut().remove(&key);
+            }
+            shared.in_hand.fetch_sub(1, Relaxed);
+            let _ = job.reply.send(result);
+        });
+    }
+}
+
+/// The machine for a key, made or taken; worn and unused ones are let go.
+fn machine(
+    machines: &std::cell::RefCell<Machines>,
+    key: (u32, u64),
+    bundle: &Bundle,
+    limits: Limits,
+    clock: u64,
+    published: &PublishedHandle,
+) -> mlua::Result<Rc<Vm>> {
+    let mut machines = machines.borrow_mut();
+    if machines.get(&key).is_some_and(|kept| kept.runs >= limits.runs_per_vm) {
+        machines.remove(&key);
+    }
+    if let Some(kept) = machines.get_mut(&key) {
+        (kept.runs, kept.used) = (kept.runs + 1, clock);
+        return Ok(Rc::clone(&kept.vm));
+    }
+    if machines.len() >= limits.max_vms {
+        let oldest = machines.iter().min_by_key(|(_, kept)| kept.used).map(|(key, _)| *key);
+        oldest.map(|key| machines.remove(&key));
+    }
+    tracing::debug!(org = key.0, bundle = bundle.name, "new virtual machine");
+    let vm = Rc::new(Vm::new(limits, published)?);
+    machines.insert(key, Kept { vm: Rc::clone(&vm), runs: 1, used: clock });
+    Ok(vm)
+}
+
+/// A future whose polls the supervisor can see.
+struct Watched<'a, F> {
+    work: std::pin::Pin<Box<F>>,
+    shared: &'a Shared,
+}
+
+impl<F: Future> Future for Watched<'_, F> {
+    type Output = F::Output;
+
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<F::Output> {
+        self.shared.begin();
+        let polled = self.work.as_mut().poll(cx);
+        self.shared.end();
+        polled
+    }
+}

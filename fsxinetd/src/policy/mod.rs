@@ -1,0 +1,57 @@
+//! Organisations' Lua, run so that it can harm nobody but its own call.
+//!
+//! The scripts are untrusted and the switch is shared, so each rule here is about containment. Luau
+//! is the engine because it withstood every escape tried; each organisation has virtual machines of
+//! its own; each run has fresh globals, a wall-clock budget, a limit on the time it computes, and a
+//! share of memory; and Lua runs on threads of its own, never on the runtime's, so that the worst
+//! script costs one such thread, which is replaced.
+//!
+//! - [`bundle`]: what is on disk, compiled and versioned;
+//! - [`engine`]: the threads and who runs where;
+//! - [`outcome`]: what a run asked for;
+//! - [`screen`]: what scripts may have a switch do.
+
+mod budget;
+pub mod bundle;
+pub mod engine;
+mod host;
+pub mod outcome;
+mod run;
+pub mod screen;
+mod session;
+mod vm;
+
+pub use bundle::{Bundle, BundleSet};
+pub use engine::{Engine, Limits};
+pub use outcome::{Failure, Outcome, Verdict};
+
+use fsx_wire::message::WireFacts;
+
+/// When in a call a script runs, which says what it may do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Phase {
+    /// Deciding where the call goes: no media, a tight budget.
+    Route,
+    /// A live call over the event socket.
+    Call,
+}
+
+impl Phase {
+    /// The word in messages, manifests and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Route => "route",
+            Self::Call => "call",
+        }
+    }
+}
+
+/// The call that a script is asked about.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    /// Its facts. `vars` holds the channel variables that the script may read.
+    pub facts: WireFacts,
+    /// Task or policy by name; empty takes the organisation's own for the phase.
+    pub task: String,
+}

@@ -1,0 +1,317 @@
+//! What scripts may have a switch do.
+//!
+//! FreeSWITCH hangs a call up over an application that it does not know, and several that it does
+//! know reach the machine or other organisations' calls: `system`, `lua`, `eavesdrop`. So names are
+//! checked here before anything is sent, and an organisation's script may use fewer than the
+//! platform's. Arguments are screened too: `${system(…)}` in any argument, or a variable such as
+//! `execute_on_answer`, is another way to the same places.
+
+use fsx_wire::answer::Route;
+use fsx_wire::esl::Action;
+
+/// Applications that organisations' scripts may use.
+const FOR_ORGANISATIONS: &[&str] = &[
+    "answer",
+    "bridge",
+    "early_hangup",
+    "export",
+    "hangup",
+    "log",
+    "phrase",
+    "playback",
+    "pre_answer",
+    "respond",
+    "ring_ready",
+    "say",
+    "set",
+    "sleep",
+    "speak",
+    "unset",
+];
+
+/// What the platform's own scripts may use beside those: FreeSWITCH 1.10's routing, media and
+/// variable applications. None runs a program or a script on the switch.
+const FOR_THE_PLATFORM: &[&str] = &[
+    "acknowledge_call",
+    "att_xfer",
+    "bind_digit_action",
+    "bind_meta_app",
+    "block_dtmf",
+    "break",
+    "bridge_export",
+    "broadcast",
+    "callcenter",
+    "capture",
+    "check_acl",
+    "clear_digit_action",
+    "conference",
+    "conference_set_auto_outcall",
+    "deduplicate_dtmf",
+    "deflect",
+    "delay_echo",
+    "detect_speech",
+    "digit_action_set_realm",
+    "displace_session",
+    "eavesdrop",
+    "echo",
+    "enable_heartbeat",
+    "enum",
+    "esf_page_group",
+    "event",
+    "execute_extension",
+    "fifo",
+    "filter_codecs",
+    "flush_dtmf",
+    "fsx_bridge",
+    "gentones",
+    "group",
+    "hash",
+    "hold",
+    "info",
+    "intercept",
+    "ivr",
+    "jitterbuffer",
+    "limit",
+    "limit_execute",
+    "limit_hash",
+    "limit_hash_execute",
+    "loop_playback",
+    "media_reset",
+    "multiset",
+    "multiunset",
+    "park",
+    "pickup",
+    "play_and_detect_speech",
+    "play_and_get_digits",
+    "presence",
+    "privacy",
+    "push",
+    "queue_dtmf",
+    "read",
+    "record",
+    "record_session",
+    "record_session_mask",
+    "record_session_pause",
+    "record_session_resume",
+    "record_session_unmask",
+    "recovery_refresh",
+    "redirect",
+    "remove_bugs",
+    "rxfax",
+    "sched_broadcast",
+    "sched_cancel",
+    "sched_hangup",
+    "sched_heartbeat",
+    "sched_transfer",
+    "send_display",
+    "send_dtmf",
+    "send_info",
+    "set_audio_level",
+    "set_media_stats",
+    "set_mute",
+    "set_name",
+    "set_profile_var",
+    "set_user",
+    "sleep",
+    "soft_hold",
+    "sound_test",
+    "start_dtmf",
+    "start_dtmf_generate",
+    "stop_displace_session",
+    "stop_dtmf",
+    "stop_dtmf_generate",
+    "stop_record_session",
+    "stop_tone_detect",
+    "strftime",
+    "three_way",
+    "tone_detect",
+    "transfer",
+    "transfer_vars",
+    "txfax",
+    "unbind_meta_app",
+    "unblock_dtmf",
+    "unhold",
+    "unshift",
+    "valet_park",
+    "verbose_events",
+    "voicemail",
+    "wait_for_answer",
+    "wait_for_silence",
+];
+
+/// Beginnings of variable names that make the switch run something, or say who the call belongs to.
+const NOT_FOR_ORGANISATIONS: &[&str] = &[
+    "api_",
+    "bridge_post_",
+    "bridge_pre_",
+    "exec_",
+    "execute_on",
+    "rm",
+    "session_in_hangup_hook",
+    "socket_resume",
+    "tcp_no_tls",
+    "transfer_on_fail",
+    "transfer_after_bridge",
+];
+
+/// Who wrote the script.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Author {
+    /// The platform: the `default` bundle.
+    Platform,
+    /// An organisation.
+    Organisation,
+}
+
+/// Whether a script may set this variable to this value.
+///
+/// # Errors
+/// Why not, in words for the script's author.
+pub fn variable(author: Author, name: &str, value: &str) -> Result<(), String> {
+    let ok = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    if name.is_empty() || name.len() > 128 || !name.bytes().all(ok) {
+        return Err(format!("\"{name}\" is no name of a channel variable"));
+    }
+    if author == Author::Organisation {
+        let lower = name.to_ascii_lowercase();
+        if let Some(start) = NOT_FOR_ORGANISATIONS.iter().find(|start| lower.starts_with(**start)) {
+            return Err(format!("variable {name}: organisations may not set {start}…"));
+        }
+    }
+    if value.len() > 4_096 {
+        return Err(format!("variable {name}: {} bytes, expected at most 4096", value.len()));
+    }
+    if value.bytes().any(|b| b.is_ascii_control()) {
+        return Err(format!("variable {name}: the value holds a control character"));
+    }
+    // The switch expands these when it sets the variable, and refuses what is left of them.
+    if value.contains("${") || value.contains('\\') {
+        return Err(format!("variable {name}: the value holds \"${{\" or a backslash"));
+    }
+    Ok(())
+}
+
+/// Whether a script may have the switch run this. `given` are the routes that the engine gave to
+/// this very run.
+///
+/// # Errors
+/// Why not, in words for the script's author.
+pub fn action(author: Author, action: &Action, given: &[Route]) -> Result<(), String> {
+    action.check().map_err(|error| error.to_string())?;
+    let app = action.app.as_str();
+    let own = FOR_ORGANISATIONS.contains(&app);
+    match author {
+        _ if own => {}
+        Author::Platform if FOR_THE_PLATFORM.contains(&app) => {}
+        Author::Organisation if FOR_THE_PLATFORM.contains(&app) => {
+            return Err(format!("organisations' policies may not use the application {app}"));
+        }
+        _ => return Err(format!("there is no application {app} that a policy may use")),
+    }
+    if calls_the_api(&action.data) {
+        return Err(format!("{app}: the data calls a switch command (\"${{name(…)}}\")"));
+    }
+    if matches!(app, "set" | "export") {
+        let data = action.data.strip_prefix("nolocal:").unwrap_or(&action.data);
+        let (name, value) = data.split_once('=').unwrap_or((data, ""));
+        return variable(author, name.trim(), value.trim());
+    }
+    if author == Author::Platform {
+        return Ok(());
+    }
+    match app {
+        "bridge" if !may_bridge(&action.data, given) => {
+            Err("bridge: organisations' policies may bridge to routes from fsx.route and to user/…"
+                .to_owned())
+        }
+        "playback" if !plain_sound(&action.data) => Err(
+            "playback: expected a sound by its relative name, silence_stream:// or tone_stream://"
+                .to_owned(),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// `${name(args)}` and `${name args}` run a command of the switch.
+fn calls_the_api(data: &str) -> bool {
+    let mut rest = data;
+    while let Some(at) = rest.find('$') {
+        rest = &rest[at + 1..];
+        let inner = rest.trim_start_matches('$');
+        if let Some(inner) = inner.strip_prefix('{') {
+            let end = inner.find('}').unwrap_or(inner.len());
+            if inner[..end].contains(['(', ' ', '$']) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+fn may_bridge(data: &str, given: &[Route]) -> bool {
+    let plain = |part: &str| {
+        part.strip_prefix("user/").is_some_and(|user| {
+            !user.is_empty()
+                && user.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-@".contains(&b))
+        })
+    };
+    !data.is_empty()
+        && data
+            .split(['|', ','])
+            .all(|part| plain(part) || given.iter().any(|route| route.dial_string == part))
+}
+
+fn plain_sound(data: &str) -> bool {
+    if data.starts_with("silence_stream://") || data.starts_with("tone_stream://") {
+        return true;
+    }
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-/".contains(&b);
+    !data.is_empty() && !data.starts_with('/') && !data.contains("..") && data.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn may(author: Author, app: &str, data: &str) -> bool {
+        let given =
+            [Route { dial_string: "sofia/gateway/gw1/4477".to_owned(), ..Route::default() }];
+        action(author, &Action::new(app, data), &given).is_ok()
+    }
+
+    #[test]
+    fn what_organisations_may_have_done() {
+        use Author::{Organisation, Platform};
+        for (app, data, organisation, platform) in [
+            ("answer", "", true, true),
+            ("set", "hangup_after_bridge=true", true, true),
+            ("set", "execute_on_answer=system reboot", false, true),
+            ("set", "Execute_On_Answer=system reboot", false, true),
+            ("export", "nolocal:api_on_answer=x", false, true),
+            ("set", "rmOrgID=12", false, true),
+            ("set", "a=${caller_id_number}", false, false),
+            ("system", "reboot", false, false),
+            ("lua", "x.lua", false, false),
+            ("no_such_app", "", false, false),
+            ("eavesdrop", "all", false, true),
+            ("transfer", "1 XML other", false, true),
+            ("bridge", "user/1001", true, true),
+            ("bridge", "user/1001,user/1002|sofia/gateway/gw1/4477", true, true),
+            ("bridge", "sofia/gateway/gw9/4477", false, true),
+            ("bridge", "[execute_on_answer=x]user/1001", false, true),
+            ("bridge", "", false, true),
+            ("playback", "ivr/ivr-welcome.wav", true, true),
+            ("playback", "/etc/passwd", false, true),
+            ("playback", "../recordings/x.wav", false, true),
+            ("playback", "${system(reboot)}", false, false),
+            ("log", "INFO ${caller_id_number}", true, true),
+            ("log", "INFO ${system reboot}", false, false),
+            ("log", "INFO $${x(y)}", false, false),
+            ("log", "INFO ${a${b}}", false, false),
+            ("log", "a\nb", false, false),
+        ] {
+            assert_eq!(may(Organisation, app, data), organisation, "{app} {data}");
+            assert_eq!(may(Platform, app, data), platform, "{app} {data}");
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! One virtual machine: sealed globals, a memory limit, an interrupt; and one run in it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use fsx_wire::answer::{RouteAnswer, rfc3339};
+use fsx_wire::esl::Action;
+use mlua::{
+    Error, Function, Lua, LuaOptions, LuaSerdeExt as _, StdLib, Table, Thread, Value, VmState,
+    chunk::Compiler,
+};
+
+use super::budget::{Meter, Tick};
+use super::bundle::Entry;
+use super::host::{self, Current};
+use super::outcome::{Failure, Outcome, Verdict};
+use super::run::Run;
+use super::session::Session;
+use super::{Limits, Phase};
+use crate::published::PublishedHandle;
+
+/// Runs the file, then the function that it defines. `ACTIONS` is how mod_lua's dialplan scripts
+/// answer.
+const DRIVER: &str = "local chunk, name, env, call, session = ...
+local result = chunk()
+if name ~= nil then
+    local f = rawget(env, name)
+    if f == nil and type(result) == 'table' then f = rawget(result, name) end
+    if type(f) ~= 'function' then error('the file defines no function ' .. name, 0) end
+    if session ~= nil then result = f(session, call) else result = f(call) end
+end
+return result, rawget(env, 'ACTIONS')";
+
+/// The machine of one organisation for one bundle.
+#[derive(Debug)]
+pub(super) struct Vm {
+    lua: Lua,
+    current: Current,
+    meter: Arc<Meter>,
+    driver: Vec<u8>,
+    limits: Limits,
+}
+
+impl Vm {
+    pub(super) fn new(limits: Limits, published: &PublishedHandle) -> mlua::Result<Self> {
+        let libraries = StdLib::COROUTINE
+            | StdLib::TABLE
+            | StdLib::OS
+            | StdLib::STRING
+            | StdLib::UTF8
+            | StdLib::BIT
+            | StdLib::MATH
+            | StdLib::BUFFER;
+        let lua = Lua::new_with(libraries, LuaOptions::new())?;
+        let current = Current::default();
+        host::install(&lua, &current, published)?;
+        lua.globals().raw_set("session", Session(current.clone()))?;
+        lua.sandbox(true)?;
+        lua.set_memory_limit(limits.memory_mib as usize * (1 << 20))?;
+
+        let meter = Arc::new(Meter::new());
+        let watch = Arc::clone(&meter);
+        lua.set_interrupt(move |lua| match watch.tick() {
+            Tick::Go => Ok(VmState::Continue),
+            // Only the run's own thread can wait: a coroutine's yield would go to the script.
+            Tick::Yield if watch.is_own(lua.current_thread().to_pointer() as usize) => {
+                Ok(VmState::Yield)
+            }
+            Tick::Yield => Ok(VmState::Continue),
+            Tick::Stop => Err(Error::runtime("the budget is used up")),
+        });
+        let driver = Compiler::new().compile(DRIVER)?;
+        Ok(Self { lua, current, meter, driver, limits })
+    }
+
+    /// Runs `entry` for `run`, to its end or its limits.
+    pub(super) async fn execute(&self, run: &Arc<Run>, entry: &Entry) -> Result<Outcome, Failure> {
+        let started = Instant::now();
+        let thread = self.prepare(run, entry).map_err(|e| self.failure(run, started, &e))?;
+        let own = thread.to_pointer() as usize;
+        let work = async {
+            let (result, actions) = thread.into_async::<(Value, Value)>(())?.await?;
+            self.conclude(run, result, actions)
+        };
+        let work = Metered { work: Box::pin(work), vm: self, run, own };
+        let ended = tokio::time::timeout_at(run.deadline.into(), work).await;
+        match ended {
+            _ if Instant::now() >= run.deadline => Err(self.timeout(run, started)),
+            Ok(Ok(outcome)) if run.used(Duration::ZERO) < self.limits.cpu_budget => Ok(outcome),
+            Ok(Ok(_)) => Err(self.computed_too_long()),
+            Ok(Err(error)) => Err(self.failure(run, started, &error)),
+            Err(_) => Err(self.timeout(run, started)),
+        }
+    }
+
+    /// A Lua thread with globals of its own, ready to run.
+    fn prepare(&self, run: &Arc<Run>, entry: &Entry) -> mlua::Result<Thread> {
+        let (run, entry, driver) = (Arc::clone(run), entry.clone(), self.driver.clone());
+        // Globals belong to a Lua thread and what is made on it, so everything is made inside.
+        let setup = self.lua.create_function(move |lua, ()| {
+            let globals = lua.globals();
+            let call = call_table(lua, &run)?;
+            globals.raw_set("call", &call)?;
+            let argv = lua.create_table()?;
+            argv.raw_set(0, entry.file.as_str())?;
+            globals.raw_set("argv", argv)?;
+            let chunk = host::load(lua, &run, &entry.file)?;
+            let driver = lua
+                .load(driver.as_slice())
+                .set_name("=fsx")
+                .set_mode(mlua::chunk::ChunkMode::Binary)
+                .into_function()?;
+            let session: Value = match run.phase {
+                Phase::Call => globals.get("session")?,
+                Phase::Route => Value::Nil,
+            };
+            let bound = driver.bind((chunk, entry.function.as_deref(), globals, call, session))?;
+            lua.create_thread(bound)
+        })?;
+        let thread = self.lua.create_thread(setup)?;
+        thread.sandbox()?;
+        thread.resume::<Thread>(())
+    }
+
+    /// What the script's values mean.
+    fn conclude(&self, run: &Run, result: Value, actions: Value) -> mlua::Result<Outcome> {
+        if run.phase == Phase::Call && !actions.is_nil() {
+            take_actions(run, &actions)?;
+        }
+        let verdict = verdict(&self.lua, run, result)?;
+        let (vars, actions) = run.take();
+        let policy_version = format!("{}@{}", run.bundle.name, run.bundle.version);
+        Ok(Outcome { policy_version, verdict, vars, actions })
+    }
+
+    fn timeout(&self, run: &Run, started: Instant) -> Failure {
+        let had = run.deadline.saturating_duration_since(started);
+        let after_ms = u64::try_from(had.as_millis()).unwrap_or(u64::MAX);
+        Failure::Budget { what: "wall clock", after_ms }
+    }
+
+    fn computed_too_long(&self) -> Failure {
+        let after_ms = u64::try_from(self.limits.cpu_budget.as_millis()).unwrap_or(u64::MAX);
+        Failure::Budget { what: "computing", after_ms }
+    }
+
+    fn failure(&self, run: &Run, started: Instant, error: &Error) -> Failure {
+        if Instant::now() >= run.deadline {
+            self.timeout(run, started)
+        } else if run.used(Duration::ZERO) >= self.limits.cpu_budget {
+            self.computed_too_long()
+        } else if is_memory(error) {
+            Failure::Memory { limit_mib: self.limits.memory_mib }
+        } else {
+            Failure::Script(explain(error, &run.bundle.name))
+        }
+    }
+}
+
+/// A future that runs Lua only between [`Meter::enter`] and [`Meter::leave`].
+struct Metered<'a, F> {
+    work: Pin<Box<F>>,
+    vm: &'a Vm,
+    run: &'a Arc<Run>,
+    own: usize,
+}
+
+impl<F: Future> Future for Metered<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let (vm, run) = (self.vm, Arc::clone(self.run));
+        let now = Instant::now();
+        let left = vm.limits.cpu_budget.saturating_sub(run.used(Duration::ZERO));
+        vm.meter.enter(now, run.deadline, left, self.own);
+        vm.current.set(Some(Arc::clone(&run)));
+        let polled = self.work.as_mut().poll(cx);
+        vm.current.set(None);
+        vm.meter.leave();
+        run.used(now.elapsed());
+        polled
+    }
+}
+
+/// `call`: the facts, under the names of the documentation.
+fn call_table(lua: &Lua, run: &Run) -> mlua::Result<Table> {
+    let facts = &run.call.facts;
+    let call = lua.create_table()?;
+    call.raw_set("id", facts.call_id.as_str())?;
+    call.raw_set("number", facts.called.as_str())?;
+    call.raw_set("caller", facts.caller.as_deref())?;
+    call.raw_set("withhold", facts.withhold_cli)?;
+    call.raw_set("org", facts.org)?;
+    call.raw_set("country", facts.home_country.as_deref())?;
+    call.raw_set("data_centre", facts.data_centre.as_str())?;
+    call.raw_set("at", facts.at)?;
+    call.raw_set("task", run.call.task.as_str())?;
+    call.raw_set("phase", run.phase.as_str())?;
+    let vars = lua.create_table()?;
+    for (name, value) in &facts.vars {
+        vars.raw_set(name.as_str(), value.as_str())?;
+    }
+    call.raw_set("vars", vars)?;
+    Ok(call)
+}
+
+/// `ACTIONS`: a list of `"app"`, `{"app"}` and `{"app", "data"}`.
+fn take_actions(run: &Run, actions: &Value) -> mlua::Result<()> {
+    let wrong = |at: usize| {
+        Error::runtime(format!(
+            "ACTIONS[{at}]: expected \"app\", {{\"app\"}} or {{\"app\", \"data\"}}"
+        ))
+    };
+    let Value::Table(list) = actions else {
+        return Err(Error::runtime(format!(
+            "ACTIONS: expected a table, got {}",
+            actions.type_name()
+        )));
+    };
+    for (n, item) in list.sequence_values::<Value>().enumerate() {
+        let action = match item? {
+            Value::String(app) => Action::new(app.to_string_lossy(), ""),
+            Value::Table(pair) => {
+                let app: String = pair.raw_get(1).map_err(|_| wrong(n + 1))?;
+                let data: Option<String> = pair.raw_get(2).map_err(|_| wrong(n + 1))?;
+                Action::new(app, data.unwrap_or_default())
+            }
+            _ => return Err(wrong(n + 1)),
+        };
+        run.action(action).map_err(|e| Error::runtime(format!("ACTIONS[{}]: {e}", n + 1)))?;
+    }
+    Ok(())
+}
+
+/// nil and `"keep"`; `{reject = cause, reason = text}`; `{routes = {…}}`, an answer of `fsx.route`
+/// among them.
+fn verdict(lua: &Lua, run: &Run, result: Value) -> mlua::Result<Verdict> {
+    let expected = "expected \"keep\", {routes = …} or {reject = cause}";
+    let table = match result {
+        Value::Nil => return Ok(Verdict::Keep),
+        Value::String(word) if word.as_bytes().as_ref() == b"keep" => return Ok(Verdict::Keep),
+        Value::Table(table) => table,
+        other => {
+            return Err(Error::runtime(format!(
+                "the policy returned {}, {expected}",
+                other.type_name()
+            )));
+        }
+    };
+    let reason: Option<String> = table.raw_get("reason")?;
+    let reject: Value = match table.raw_get::<Option<String>>("decision")?.as_deref() {
+        Some("reject") => table.raw_get("cause")?,
+        _ => table.raw_get("reject")?,
+    };
+    if !reject.is_nil() {
+        let cause = lua.unpack::<u16>(reject).ok().filter(|cause| (1..=127).contains(cause));
+        let cause =
+            cause.ok_or_else(|| Error::runtime("reject: expected a Q.850 cause from 1 to 127"))?;
+        let reason = reason.unwrap_or_else(|| "refused by policy".to_owned());
+        return Ok(Verdict::Reject { cause, reason: reason.chars().take(200).collect() });
+    }
+    let routes: Value = table.raw_get("routes")?;
+    if routes.is_nil() {
+        return Err(Error::runtime(format!("the policy returned a table, {expected}")));
+    }
+    let answer = routes_answer(lua, run, &table, routes)?;
+    Ok(Verdict::Route(Box::new(answer)))
+}
+
+fn routes_answer(lua: &Lua, run: &Run, table: &Table, routes: Value) -> mlua::Result<RouteAnswer> {
+    let facts = &run.call.facts;
+    let mut routes: Vec<fsx_wire::answer::Route> =
+        lua.from_value(routes).map_err(|e| Error::runtime(format!("routes: {e}")))?;
+    if routes.is_empty() || routes.len() > fsx_core::plan::MAX_ATTEMPTS {
+        return Err(Error::runtime(format!(
+            "routes: {} of them, expected 1 to {}",
+            routes.len(),
+            fsx_core::plan::MAX_ATTEMPTS
+        )));
+    }
+    if !run.bundle.trusted() {
+        // An organisation may choose among what the engine sold it, not write routes of its own:
+        // prices, limits and the dial string are the platform's.
+        let given = run.given();
+        for (n, route) in routes.iter_mut().enumerate() {
+            let original = given.iter().find(|g| {
+                (g.gateway_id, g.rate_id, &g.dial_string)
+                    == (route.gateway_id, route.rate_id, &route.dial_string)
+            });
+            *route = original.cloned().ok_or_else(|| {
+                Error::runtime(format!("routes[{}]: not given by fsx.route in this run", n + 1))
+            })?;
+        }
+    }
+    for (n, route) in routes.iter().enumerate() {
+        if route.dial_string.is_empty() || route.dial_string.bytes().any(|b| b.is_ascii_control()) {
+            return Err(Error::runtime(format!("routes[{}]: no usable dial_string", n + 1)));
+        }
+    }
+    let at = if facts.at == 0 { crate::routing::now() } else { facts.at };
+    Ok(RouteAnswer {
+        generation: table.raw_get::<Option<u64>>("generation")?.unwrap_or(0),
+        number: table.raw_get::<Option<String>>("number")?.unwrap_or_else(|| facts.called.clone()),
+        org: facts.org,
+        data_centre: facts.data_centre.clone(),
+        at: rfc3339(at),
+        decision: "route".to_owned(),
+        routes,
+        ..RouteAnswer::default()
+    })
+}
+
+fn is_memory(error: &Error) -> bool {
+    match error {
+        Error::MemoryError(_) => true,
+        Error::CallbackError { cause, .. } | Error::WithContext { cause, .. } => is_memory(cause),
+        Error::RuntimeError(text) => text.contains("not enough memory"),
+        _ => false,
+    }
+}
+
+/// One line that says where and what: `default/route.lua:12: …`.
+fn explain(error: &Error, bundle: &str) -> String {
+    let at = |line: &str| {
+        let start = line.find(&format!("{bundle}/"))?;
+        let place = line[start..].split([' ', '\t', '\n']).next()?;
+        Some(place.trim_end_matches(':').to_owned())
+    };
+    match error {
+        Error::CallbackError { traceback, cause } => {
+            let message = explain(cause, bundle);
+            if message.starts_with(&format!("{bundle}/")) {
+                return message;
+            }
+            match traceback.lines().find_map(at) {
+                Some(place) => format!("{place}: {message}"),
+                None => message,
+            }
+        }
+        Error::WithContext { context, cause } => format!("{context}: {}", explain(cause, bundle)),
+        Error::RuntimeError(text) => {
+            let first = text.lines().next().unwrap_or("").to_owned();
+            match text.lines().skip(1).find_map(at) {
+                Some(place) if !first.starts_with(&format!("{bundle}/")) => {
+                    format!("{place}: {first}")
+                }
+                _ => first,
+            }
+        }
+        other => other.to_string().lines().next().unwrap_or("").to_owned(),
+    }
+}
+
+/// Only to keep the compiler honest about what a machine may be sent to.
+const _: fn() = || {
+    fn assert_send<T: Send>() {}
+    assert_send::<Vm>();
+    assert_send::<Function>();
+};
