@@ -222,39 +222,30 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
                 None => Ok(()),
             }
         };
-        let rows = |section: Section| self.spans[section as usize].rows;
+        let whole = |section: Section, first: u32, count: u32| {
+            first.checked_add(count).is_some_and(|end| end <= self.rows(section))
+        };
+        let list = |line: u32| {
+            let header = line.saturating_mul(OFFERS_PER_LINE as u32);
+            let row = self.row(Section::Offers, header);
+            !row.is_empty() && whole(Section::Offers, header + 1, u32_at(row, 0))
+        };
         every(Section::Carriers, &|at| {
-            self.carrier(Index(at)).is_some_and(|row| {
-                row.first_gateway
-                    .checked_add(row.gateways)
-                    .is_some_and(|e| e <= rows(Section::Gateways))
-            })
+            let row = self.row(Section::Carriers, at);
+            whole(Section::Gateways, u32_at(row, 12), u32_at(row, 16))
         })?;
         every(Section::Bands, &|at| {
-            self.band(Index(at)).is_some_and(|row| {
-                row.carrier.0 < rows(Section::Carriers)
-                    && row
-                        .first_rate
-                        .checked_add(row.rates)
-                        .is_some_and(|e| e <= rows(Section::Rates))
-            })
+            let row = self.row(Section::Bands, at);
+            u32_at(row, 8) < self.rows(Section::Carriers)
+                && whole(Section::Rates, u32_at(row, 16), u32_at(row, 20))
         })?;
-        let lists = |line: u32| {
-            let list = self.list_at(line);
-            list.first
-                .checked_add(list.len)
-                .is_some_and(|end| end <= rows(Section::Offers) && list.first > 0)
-        };
-        every(Section::BoundLists, &|at| lists(u32_at(self.row(Section::BoundLists, at), 0)))?;
-        every(Section::Intervals, &|at| lists(u32_at(self.row(Section::Intervals, at), 4)))?;
+        every(Section::BoundLists, &|at| list(u32_at(self.row(Section::BoundLists, at), 0)))?;
+        every(Section::Intervals, &|at| list(u32_at(self.row(Section::Intervals, at), 4)))?;
         every(Section::Heads, &|at| {
             let row = self.row(Section::Heads, at);
-            match u32_at(row, 4) {
-                0 => lists(u32_at(row, 0)),
-                count => {
-                    let end = u32_at(row, 0).checked_add(count);
-                    end.is_some_and(|end| end <= rows(Section::Intervals))
-                }
+            match (u32_at(row, 0), u32_at(row, 4)) {
+                (line, 0) => list(line),
+                (first, count) => whole(Section::Intervals, first, count),
             }
         })
     }
@@ -288,6 +279,12 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
 
     fn rows(&self, section: Section) -> u32 {
         self.spans[section as usize].rows
+    }
+
+    /// `count`, or as many as the section has from `first` on: a damaged count must not become a
+    /// loop of four thousand million turns.
+    fn within(&self, section: Section, first: u32, count: u32) -> u32 {
+        count.min(self.rows(section).saturating_sub(first))
     }
 
     fn text(&self, at: u32) -> &str {
@@ -344,7 +341,8 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
         if row.is_empty() {
             return OfferList::default();
         }
-        OfferList { first: header + 1, len: u32_at(row, 0) }
+        let first = header + 1;
+        OfferList { first, len: self.within(Section::Offers, first, u32_at(row, 0)) }
     }
 
     fn line_of(&self, key: Key) -> u32 {
@@ -503,7 +501,7 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
             closed_loop: u32_at(row, 8) & 1 != 0,
             private_services: u32_at(row, 8) & 2 != 0,
             first_gateway: u32_at(row, 12),
-            gateways: u32_at(row, 16),
+            gateways: self.within(Section::Gateways, u32_at(row, 12), u32_at(row, 16)),
         })
     }
 
@@ -515,7 +513,7 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
             carrier: Index(u32_at(row, 8)),
             enabled: u32_at(row, 12) != 0,
             first_rate: u32_at(row, 16),
-            rates: u32_at(row, 20),
+            rates: self.within(Section::Rates, u32_at(row, 16), u32_at(row, 20)),
         })
     }
 

@@ -31,7 +31,7 @@ impl Call {
 
 /// Digits from a small alphabet, so that prefixes nest and match.
 fn digits(len: impl Into<proptest::collection::SizeRange>) -> impl Strategy<Value = String> {
-    prop::collection::vec(prop::sample::select(b"1247".to_vec()), len)
+    prop::collection::vec(prop::sample::select(b"124".to_vec()), len)
         .prop_map(|bytes| String::from_utf8(bytes).unwrap_or_default())
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn calls() -> impl Strategy<Value = Call> {
         0..4u32,
         prop::sample::select(vec![0i64, 50, 99, 100, 101, 150, 200, 1000]),
         prop::sample::select(vec!["", "LON1", "NYC1"]),
-        0..4u8,
+        prop::sample::select(vec![0u8, 0, 0, 1, 3]),
     )
         .prop_map(|(called, caller, org, at, data_centre, max_attempts)| Call {
             called,
@@ -62,8 +62,9 @@ pub(crate) fn calls() -> impl Strategy<Value = Call> {
 }
 
 fn carriers() -> impl Strategy<Value = Vec<CarrierRow>> {
-    let row = (any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.1), 0..10u32);
-    prop::collection::vec(row, 1..7).prop_map(|rows| {
+    let row =
+        (prop::bool::weighted(0.9), prop::bool::weighted(0.1), prop::bool::weighted(0.1), 0..20u32);
+    prop::collection::vec(row, 4..9).prop_map(|rows| {
         let rows = rows.into_iter().enumerate();
         rows.map(|(at, (enabled, closed_loop, private_services, kind))| CarrierRow {
             id: 100 + at as u32,
@@ -78,7 +79,7 @@ fn carriers() -> impl Strategy<Value = Vec<CarrierRow>> {
 }
 
 fn bands(carriers: u32) -> impl Strategy<Value = Vec<BandRow>> {
-    prop::collection::vec((0..carriers, prop::bool::weighted(0.85)), 1..14).prop_map(|rows| {
+    prop::collection::vec((0..carriers, prop::bool::weighted(0.9)), 6..14).prop_map(|rows| {
         let rows = rows.into_iter().enumerate();
         rows.map(|(at, (carrier, enabled))| BandRow {
             id: 500 + at as u32,
@@ -92,8 +93,8 @@ fn bands(carriers: u32) -> impl Strategy<Value = Vec<BandRow>> {
 }
 
 fn numbers(bands: u32) -> impl Strategy<Value = Vec<NumberRow>> {
-    let row = (digits(1..=5), 0..bands, prop::sample::select(vec![0u32, 0, 0, 1, 2]), 0..10u32);
-    prop::collection::vec(row, 0..60).prop_map(|rows| {
+    let row = (digits(1..=3), 0..bands, prop::sample::select(vec![0u32, 0, 0, 1, 2]), 0..10u32);
+    prop::collection::vec(row, 40..160).prop_map(|rows| {
         let rows = rows.into_iter().enumerate();
         rows.map(|(at, (number, band, org_id, enabled))| NumberRow {
             // IDs fall, so that the lower ID is not the first row.
@@ -110,16 +111,16 @@ fn numbers(bands: u32) -> impl Strategy<Value = Vec<NumberRow>> {
 fn rates(bands: u32) -> impl Strategy<Value = Vec<RateRow>> {
     let row = (
         0..bands,
-        prop::sample::select(vec!["0.01", "0.02", "0.0125", "0", "1.5"]),
-        prop::sample::select(vec!["", "0.005"]),
-        prop::sample::select(vec!["GBP", "EUR", "JPY"]),
+        prop::sample::select(vec!["0.01", "0.01", "0.02", "0.0125", "0"]),
+        prop::sample::select(vec!["", "", "0.005"]),
+        prop::sample::select(vec!["GBP", "GBP", "GBP", "EUR", "JPY"]),
         prop::sample::select(vec!["", "Standard", "Peak", "Weekend"]),
-        prop::sample::select(vec![-5i64, 0, 100, 200, 5000]),
-        prop::option::weighted(0.3, 0..bands),
+        prop::sample::select(vec![-5i64, -5, 0, 100, 5000]),
+        prop::option::weighted(0.15, 0..bands),
         prop::bool::weighted(0.9),
-        prop::sample::select(vec![(1u32, 1u32), (30, 6), (60, 60)]),
+        prop::sample::select(vec![(1u32, 1u32), (30, 6), (60, 60), (45, 60)]),
     );
-    prop::collection::vec(row, 0..40).prop_map(|rows| {
+    prop::collection::vec(row, 40..120).prop_map(|rows| {
         let rows = rows.into_iter().enumerate();
         rows.map(|(at, (band, rate, setup, currency, period, start, a_band, enabled, steps))| {
             RateRow {
@@ -148,7 +149,7 @@ fn gateways(carriers: u32) -> impl Strategy<Value = Vec<GatewayRow>> {
         prop::sample::select(vec![0u8, 50, 50, 100]),
         prop::sample::select(vec!["", "LON1", "LON1, NYC1", "NYC1"]),
     );
-    prop::collection::vec(row, 0..14).prop_map(|rows| {
+    prop::collection::vec(row, 10..30).prop_map(|rows| {
         let rows = rows.into_iter().enumerate();
         rows.map(|(at, (carrier, enabled, reliability, data_centres))| GatewayRow {
             id: 3000 + at as u32,

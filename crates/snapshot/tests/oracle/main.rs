@@ -63,6 +63,29 @@ proptest! {
     }
 }
 
+/// Random tests prove nothing about what they never reach.
+#[test]
+fn decks_reach_the_interesting_cases() {
+    use proptest::{strategy::ValueTree, test_runner::TestRunner};
+    let mut runner = TestRunner::deterministic();
+    let (mut several, mut ties, mut rejected) = (0, 0, 0);
+    for _ in 0..100 {
+        let deck = deck::decks().new_tree(&mut runner).expect("deck").current();
+        for _ in 0..20 {
+            let call = deck::calls().new_tree(&mut runner).expect("call").current();
+            match slow::decide(&deck, &call, false) {
+                slow::Answer::Reject(_) => rejected += 1,
+                slow::Answer::Route(routes) => {
+                    let pairs = || routes.windows(2).filter(|w| w[0].carrier != w[1].carrier);
+                    several += usize::from(pairs().count() > 0);
+                    ties += pairs().filter(|w| w[0].cost == w[1].cost).count();
+                }
+            }
+        }
+    }
+    assert!(several > 300 && ties > 25 && rejected > 300, "{several} {ties} {rejected}");
+}
+
 #[test]
 fn both_indexes_answer_alike() {
     use proptest::{strategy::ValueTree, test_runner::TestRunner};
