@@ -32,6 +32,7 @@ pub(crate) struct Raw {
     pub(crate) default_org: i32,
     pub(crate) max_attempts: i32,
     pub(crate) check_interval_ms: i32,
+    pub(crate) sofia_uris: i32,
 }
 
 /// What can be judged without the host.
@@ -113,6 +114,11 @@ impl Settings {
             }
         }
         destinations.template = target("destination", raw.destination.as_deref())?;
+        destinations.sofia = match raw.sofia_uris {
+            0 => false,
+            1 => true,
+            other => return Err(format!("sofia_uris is {other}, expected 0 or 1")),
+        };
         let emergency_numbers = raw.emergency_numbers.as_deref().unwrap_or_default();
         let emergency_numbers: Vec<String> = emergency_numbers
             .split(',')
@@ -247,6 +253,7 @@ mod tests {
                 "gateway",
                 Raw { gateways: vec!["1=sip:a".to_owned(), "1=sip:b".to_owned()], ..raw() },
             ),
+            ("sofia_uris", Raw { sofia_uris: 2, ..raw() }),
             ("destination", Raw { destination: text("tel:1"), ..raw() }),
             ("emergency_destination", Raw { emergency_destination: text("x"), ..raw() }),
             ("emergency_numbers", Raw { emergency_numbers: text("112, nine"), ..raw() }),

@@ -3,7 +3,8 @@
 //! The data's dial strings are FreeSWITCH's (`sofia/gateway/gw3001/…`), because in front of carriers
 //! stands a FreeSWITCH. Where OpenSIPS itself faces a carrier it needs a URI: named for the gateway
 //! in the configuration, written in the dial string, or made from a template. Where none gives one,
-//! the request URI stays as it is and the script relays to its FreeSWITCH.
+//! the request URI stays as it is and the script relays to its FreeSWITCH. Addresses in FreeSWITCH
+//! dial strings count only where the configuration says so: they are FreeSWITCH's to use.
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,8 @@ pub struct Destinations {
     pub gateways: BTreeMap<u32, String>,
     /// For every other gateway whose dial string says nothing.
     pub template: Option<String>,
+    /// Take the address out of `sofia/profile/user@host`.
+    pub sofia: bool,
 }
 
 impl Destinations {
@@ -25,7 +28,7 @@ impl Destinations {
     pub fn uri(&self, gateway_id: u32, number: &str, dial_string: &str) -> Option<String> {
         let uri = match self.gateways.get(&gateway_id) {
             Some(target) => fill(target, gateway_id, number),
-            None => from_dial_string(dial_string).or_else(|| {
+            None => from_dial_string(dial_string, self.sofia).or_else(|| {
                 self.template.as_deref().map(|template| fill(template, gateway_id, number))
             })?,
         };
@@ -73,9 +76,12 @@ fn fill(template: &str, gateway_id: u32, number: &str) -> String {
 
 /// `sip:user@host`, `sofia/profile/user@host` and `sofia/profile/sip:user@host` name an address;
 /// `sofia/gateway/…` and everything else do not.
-fn from_dial_string(text: &str) -> Option<String> {
+fn from_dial_string(text: &str, sofia: bool) -> Option<String> {
     if text.starts_with("sip:") || text.starts_with("sips:") {
         return Some(text.to_owned());
+    }
+    if !sofia {
+        return None;
     }
     let (profile, address) = text.strip_prefix("sofia/")?.split_once('/')?;
     if profile == "gateway" || profile.is_empty() || address.contains('/') {
@@ -127,7 +133,7 @@ mod tests {
 
     #[test]
     fn dial_strings_that_name_an_address() {
-        let none = Destinations::default();
+        let none = Destinations { sofia: true, ..Destinations::default() };
         for (dial, expected) in [
             ("sofia/external/44770@10.0.0.1:5080", Some("sip:44770@10.0.0.1:5080")),
             ("sofia/external/sips:44770@10.0.0.1", Some("sips:44770@10.0.0.1")),
@@ -144,6 +150,7 @@ mod tests {
             assert_eq!(uri(&none, 1, dial).as_deref(), expected, "{dial}");
         }
         assert_eq!(uri(&none, 1, &format!("sip:{}@h", "1".repeat(600))), None);
+        assert_eq!(uri(&Destinations::default(), 1, "sofia/external/44770@10.0.0.1:5080"), None);
     }
 
     #[test]

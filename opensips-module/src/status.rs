@@ -32,9 +32,10 @@ pub(crate) fn status() -> Reply {
     worker.refresh(settings, shared);
     let now = clock::utc_s();
     let verified_at = shared.verified_at.load(Relaxed);
+    let looked_at = shared.looked_at.load(Relaxed);
     let refused = shared.refused_reason.get();
     let in_use = worker.data.in_use();
-    let workers: Vec<Value> = shared
+    let processes: Vec<Value> = shared
         .slots()
         .map(|(number, slot)| {
             json!({
@@ -73,7 +74,7 @@ pub(crate) fn status() -> Reply {
         },
         "keeper": {
             "pid": shared.keeper_pid.load(Relaxed),
-            "looked_s_ago": now - shared.looked_at.load(Relaxed).cast_signed(),
+            "looked_s_ago": (looked_at > 0).then(|| now - looked_at.cast_signed()),
         },
         "calls": {
             "routed": sum(|slot| &slot.routed),
@@ -84,7 +85,7 @@ pub(crate) fn status() -> Reply {
             "next_attempts": sum(|slot| &slot.next),
         },
         "panics": sum(|slot| &slot.panics),
-        "workers": workers,
+        "processes": processes,
     }))
 }
 

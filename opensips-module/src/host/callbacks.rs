@@ -29,7 +29,9 @@ fn enter<T: Copy>(site: &'static Site, fallback: T, work: impl FnOnce() -> T) ->
     if after != before
         && let Some(shared) = Shared::get()
     {
-        shared.own_slot().panics.fetch_add(after - before, Relaxed);
+        let slot = shared.own_slot();
+        slot.pid.store(std::process::id(), Relaxed);
+        slot.panics.fetch_add(after - before, Relaxed);
     }
     result
 }

@@ -64,6 +64,7 @@ params! {
         DEFAULT_ORG: c"default_org" = 0,
         MAX_ATTEMPTS: c"max_attempts" = 0,
         CHECK_INTERVAL_MS: c"check_interval_ms" = 500,
+        SOFIA_URIS: c"sofia_uris" = 0,
     }
 }
 
@@ -112,5 +113,6 @@ pub(crate) fn read() -> Raw {
         default_org: DEFAULT_ORG.load(Relaxed),
         max_attempts: MAX_ATTEMPTS.load(Relaxed),
         check_interval_ms: CHECK_INTERVAL_MS.load(Relaxed),
+        sofia_uris: SOFIA_URIS.load(Relaxed),
     }
 }

@@ -74,7 +74,7 @@ impl Line {
             let len = (self.len.load(Relaxed) as usize).min(LINE);
             let bytes: Vec<u8> = self.text[..len].iter().map(|b| b.load(Relaxed)).collect();
             core::sync::atomic::fence(Acquire);
-            if before % 2 == 0 && self.sequence.load(Relaxed) == before {
+            if before.is_multiple_of(2) && self.sequence.load(Relaxed) == before {
                 return String::from_utf8_lossy(&bytes).into_owned();
             }
         }
