@@ -9,14 +9,18 @@ use std::{
     os::unix::net::{UnixListener, UnixStream},
     path::Path,
     process::{Command, ExitCode, Output, Stdio},
+    sync::atomic::{AtomicU32, Ordering::SeqCst},
     thread,
     time::Duration,
 };
 
+use fsx_live::{LiveSpec, LiveTable};
 use fsx_seam::{
     ask::{AskError, Asker},
-    clock::Deadline,
+    clock::{self, Deadline},
+    generation::{Holder, Refresh},
     guard::{self, PANIC_AT, Site, guarded},
+    log,
     spool::Spool,
 };
 use fsx_wire::{
@@ -37,12 +41,13 @@ fn main() -> ExitCode {
     {
         return run_child(what, Path::new(path));
     }
-    let tests: [Test; 5] = [
+    let tests: [Test; 6] = [
         ("a_panic_can_be_asked_for", a_panic_can_be_asked_for),
         ("a_panic_writes_nothing", a_panic_writes_nothing),
         ("a_closed_socket_is_no_signal", a_closed_socket_is_no_signal),
         ("connections_are_not_inherited", connections_are_not_inherited),
         ("killed_while_it_writes", killed_while_it_writes),
+        ("a_small_foreign_thread_keeps_nothing", a_small_foreign_thread_keeps_nothing),
     ];
     if args.iter().any(|arg| arg == "--list") {
         tests.iter().for_each(|(name, _)| println!("{name}: test"));
@@ -130,6 +135,13 @@ fn killed_while_it_writes(dir: &Path) {
     }
 }
 
+/// On a thread of the host's, with 64 KiB of stack, nothing registers a thread-local's destructor: that
+/// would keep a module mapped for ever, and run its code inside the host's exit.
+fn a_small_foreign_thread_keeps_nothing(dir: &Path) {
+    let output = child("thread", dir).output().expect("runs");
+    assert_eq!(said(&output), "0 by us, 1 by the control", "{output:?}");
+}
+
 fn child(what: &str, path: &Path) -> Command {
     let mut child = Command::new(env::current_exe().expect("own path"));
     child.args(["child", what]).arg(path);
@@ -199,7 +211,95 @@ fn run_child(what: &str, path: &Path) -> ExitCode {
             let line = format!("{{\"x\":\"{}\"}}", "y".repeat(100_000));
             while spool.append_line(line.as_bytes()).is_ok() {}
         }
+        "thread" => on_a_small_foreign_thread(path),
         other => panic!("no child called {other}"),
     }
     ExitCode::SUCCESS
+}
+
+/// Destructors registered since the program began.
+static REGISTERED: AtomicU32 = AtomicU32::new(0);
+
+/// What std and C++ register destructors of thread-locals with; standing in the program, it is found
+/// before glibc's. It registers nothing: they do not run, and nothing here needs them to.
+// SAFETY: the signature of the Itanium C++ ABI; the arguments are not touched.
+#[unsafe(no_mangle)]
+extern "C" fn __cxa_thread_atexit_impl(
+    _: extern "C" fn(*mut libc::c_void),
+    _: *mut libc::c_void,
+    _: *mut libc::c_void,
+) -> libc::c_int {
+    REGISTERED.fetch_add(1, SeqCst);
+    0
+}
+
+struct Control;
+
+impl Drop for Control {
+    fn drop(&mut self) {}
+}
+
+thread_local! {
+    static CONTROL: Control = const { Control };
+}
+
+fn on_a_small_foreign_thread(dir: &Path) {
+    extern "C" fn start(dir: *mut libc::c_void) -> *mut libc::c_void {
+        // SAFETY: the PathBuf of the function below, which waits for this thread.
+        let dir = unsafe { &*dir.cast::<std::path::PathBuf>() };
+        let before = REGISTERED.load(SeqCst);
+        everything(dir);
+        let by_us = REGISTERED.load(SeqCst) - before;
+        CONTROL.with(|_| ());
+        let by_control = REGISTERED.load(SeqCst) - before - by_us;
+        // Written by the other thread: standard output is not what is shown here.
+        BY_US.store(by_us, SeqCst);
+        BY_CONTROL.store(by_control, SeqCst);
+        std::ptr::null_mut()
+    }
+    static BY_US: AtomicU32 = AtomicU32::new(u32::MAX);
+    static BY_CONTROL: AtomicU32 = AtomicU32::new(u32::MAX);
+    let mut dir = dir.to_owned();
+    // SAFETY: attributes and thread are locals made by the calls before; `dir` outlives the join.
+    unsafe {
+        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+        assert_eq!(libc::pthread_attr_init(&raw mut attributes), 0);
+        assert_eq!(libc::pthread_attr_setstacksize(&raw mut attributes, 64 * 1024), 0);
+        let mut thread: libc::pthread_t = 0;
+        let made = libc::pthread_create(
+            &raw mut thread,
+            &raw const attributes,
+            start,
+            (&raw mut dir).cast(),
+        );
+        assert_eq!(made, 0);
+        assert_eq!(libc::pthread_join(thread, std::ptr::null_mut()), 0);
+    }
+    println!("{} by us, {} by the control", BY_US.load(SeqCst), BY_CONTROL.load(SeqCst));
+}
+
+/// All that a module does with this crate and the live table.
+fn everything(dir: &Path) {
+    fn sink(_: log::Level, _: &str) {}
+    static HOLDER: Holder = Holder::new();
+    log::set_host_log(sink);
+    guard::install_panic_hook();
+    let snapshot = dir.join("snapshot");
+    let built = fsx_snapshot::build(&Default::default(), &Default::default()).expect("builds");
+    fs::write(&snapshot, built.bytes).expect("writes");
+    assert_eq!(HOLDER.refresh(&snapshot, None), Refresh::Swapped { from: 0, to: 1 });
+    let data = HOLDER.current().expect("adopted");
+    let live = LiveTable::create(dir.join("live"), &LiveSpec::default()).expect("makes");
+    let owner = live.register_owner();
+    assert!(live.begin_call(owner, 5, clock::utc_s()));
+    let facts = fsx_core::CallFacts::new(b"447700900123", 0, clock::utc_s());
+    std::hint::black_box(fsx_core::decide(&data.data, &live, &facts));
+    live.end_call(owner, 5);
+    let socket = dir.join("sock");
+    let listener = UnixListener::bind(&socket).expect("binds");
+    let asker = Asker::new(&socket);
+    assert!(asker.status(Deadline::after_ms(20)).is_err(), "nobody answers");
+    drop(listener);
+    Spool::new(dir.join("spool")).append_line(b"{}").expect("appends");
+    assert_eq!(guarded(&FIRST, -1, || panic!("asked for by {}", "the test")), -1);
 }
