@@ -1,0 +1,41 @@
+//! Why there is no new snapshot. The last good one stays in force.
+
+use std::path::PathBuf;
+
+use fsx_live::LiveError;
+use fsx_snapshot::{BuildError, OpenError, VerifyError};
+
+use crate::db::DbError;
+
+/// A build or a publication that did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// The data would make a worse snapshot than the one in force.
+    #[error("build refused: {0}")]
+    Build(BuildError),
+    /// What was built cannot be opened: a fault in fsx.
+    #[error("the new snapshot cannot be read back: {0}")]
+    Open(OpenError),
+    /// What was built does not verify: a fault in fsx.
+    #[error("the new snapshot does not verify: {0}")]
+    Verify(VerifyError),
+    /// A file.
+    #[error("cannot {doing} {path}: {source}", path = path.display())]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// To which file.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// The live table.
+    #[error(transparent)]
+    Live(#[from] LiveError),
+    /// The build did not end: a fault in fsx.
+    #[error("the build stopped short: {0}")]
+    Stopped(String),
+}

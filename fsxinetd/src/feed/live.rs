@@ -1,0 +1,133 @@
+//! What changes between builds: gateway health and spend, from their tables into the live table.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fsx_core::Nano;
+use fsx_live::LiveTable;
+
+use super::text::{instant, money, whole, words, yes};
+use crate::db::{Conn, DbError, Schema, Table};
+
+/// What the tables said last, so that what they no longer say is forgotten.
+#[derive(Debug, Default)]
+pub(super) struct LiveRows {
+    health: BTreeMap<(u32, String), bool>,
+    spend: BTreeMap<u32, Nano>,
+    begun: bool,
+}
+
+impl LiveRows {
+    /// Reads both tables and brings the live table to what they say. Gives what is wrong with rows,
+    /// in words.
+    pub(super) async fn refresh(
+        &mut self,
+        conn: &mut Conn,
+        schema: &Schema,
+        live: &LiveTable,
+    ) -> Result<Vec<String>, DbError> {
+        let mut wrong = Vec::new();
+        let health = read_health(conn, schema, &mut wrong).await?;
+        let spend = read_spend(conn, schema, &mut wrong).await?;
+        if !self.begun {
+            // A table left by an earlier run may know gateways that the database has forgotten.
+            for row in live.health() {
+                self.health.insert((row.gateway_id, row.data_centre), row.healthy);
+            }
+            self.begun = true;
+        }
+        for (id, data_centre) in self.health.keys() {
+            if !health.contains_key(&(*id, data_centre.clone())) {
+                live.forget_health(*id, data_centre);
+            }
+        }
+        for ((id, data_centre), healthy) in &health {
+            if !live.set_healthy(*id, data_centre, *healthy) && !healthy {
+                wrong.push(format!(
+                    "health of gateway {id} in \"{data_centre}\" cannot be kept: no room, or no name"
+                ));
+            }
+        }
+        for org in self.spend.keys().filter(|org| !spend.contains_key(org)) {
+            live.forget_spend(*org);
+        }
+        for (org, cost) in &spend {
+            // What the switches have added since is not lost by being told the same again.
+            if self.spend.get(org) != Some(cost) && !live.set_spend(*org, *cost) {
+                wrong.push(format!("spend of organisation {org} cannot be kept: no room"));
+            }
+        }
+        (self.health, self.spend) = (health, spend);
+        Ok(wrong)
+    }
+
+    /// Gateways and organisations known, for the log.
+    pub(super) fn len(&self) -> (usize, usize) {
+        let gateways: BTreeSet<u32> = self.health.keys().map(|(id, _)| *id).collect();
+        (gateways.len(), self.spend.len())
+    }
+}
+
+async fn read_health(
+    conn: &mut Conn,
+    schema: &Schema,
+    wrong: &mut Vec<String>,
+) -> Result<BTreeMap<(u32, String), bool>, DbError> {
+    let mut all = BTreeMap::new();
+    if !Table::named("CarrierGatewayHealth").is_some_and(|table| schema.readable(table)) {
+        return Ok(all);
+    }
+    let sql = "SELECT ID, DataCentre, Healthy FROM CarrierGatewayHealth";
+    for row in conn.rows("read CarrierGatewayHealth", &cast(conn, sql), 3).await? {
+        let cell = |at: usize| row[at].as_deref().map(str::as_bytes);
+        match whole(cell(0)) {
+            Some(id) => {
+                all.insert((id, words(cell(1))), yes(cell(2), true));
+            }
+            None => wrong.push(format!("CarrierGatewayHealth: bad ID \"{}\"", words(cell(0)))),
+        }
+    }
+    Ok(all)
+}
+
+async fn read_spend(
+    conn: &mut Conn,
+    schema: &Schema,
+    wrong: &mut Vec<String>,
+) -> Result<BTreeMap<u32, Nano>, DbError> {
+    let mut newest: BTreeMap<u32, (i64, Nano)> = BTreeMap::new();
+    if !Table::named("WholesaleCallCostCache").is_some_and(|table| schema.readable(table)) {
+        return Ok(BTreeMap::new());
+    }
+    let time = if schema.has("WholesaleCallCostCache", "Time") { "Time" } else { "NULL" };
+    let sql = format!("SELECT OrgID, Cost, {time} FROM WholesaleCallCostCache");
+    for row in conn.rows("read WholesaleCallCostCache", &cast(conn, &sql), 3).await? {
+        let cell = |at: usize| row[at].as_deref().map(str::as_bytes);
+        let (org, cost) = (whole::<u32>(cell(0)), money(cell(1)));
+        let (Some(org), Ok(cost), Ok(at)) = (org, cost, instant(cell(2))) else {
+            wrong.push(format!(
+                "WholesaleCallCostCache {}: bad Cost or Time (\"{}\", \"{}\")",
+                words(cell(0)),
+                words(cell(1)),
+                words(cell(2))
+            ));
+            continue;
+        };
+        // Where the table keeps a history the latest row is the sum so far.
+        let seen = newest.entry(org).or_insert((at, cost));
+        *seen = (*seen).max((at, cost));
+    }
+    Ok(newest.into_iter().map(|(org, (_, cost))| (org, cost)).collect())
+}
+
+/// Every column as text, where the engine does not give it so by itself.
+fn cast(conn: &Conn, sql: &str) -> String {
+    let Some((columns, rest)) = sql.trim_start_matches("SELECT ").split_once(" FROM ") else {
+        return sql.to_owned();
+    };
+    if !conn.is_sqlite() {
+        return sql.to_owned();
+    }
+    let columns: Vec<String> =
+        columns.split(", ").map(|column| format!("CAST({column} AS TEXT)")).collect();
+    format!("SELECT {} FROM {rest}", columns.join(", "))
+}

@@ -1,0 +1,134 @@
+//! A snapshot into its place: whole, on disk, then named.
+//!
+//! A switch may map the path at any instant, and power may fail at any instant. So the bytes go to a
+//! file beside it, are forced to disk, and take the name in one step; the folder is forced too; only
+//! then does the live table name the new generation.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use fsx_core::data::RoutingData;
+use fsx_live::LiveTable;
+use fsx_snapshot::Snapshot;
+
+use super::FeedError;
+
+/// Writes `bytes` to `path` so that whoever opens it finds the old file or the new, never a part.
+///
+/// # Errors
+/// [`FeedError::Io`]; the old file is then still in place.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), FeedError> {
+    static WRITTEN: AtomicU32 = AtomicU32::new(0);
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".new.{}.{number}", std::process::id()));
+    let new = PathBuf::from(name);
+    let result = write_new(&new, bytes).and_then(|()| {
+        fs::rename(&new, path).map_err(io("rename into place", path))?;
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(io("force to disk the folder", folder))
+    });
+    if result.is_err() {
+        let _ = fs::remove_file(&new); // The first error is the one to tell.
+    }
+    result
+}
+
+fn write_new(new: &Path, bytes: &[u8]) -> Result<(), FeedError> {
+    // The switches run as other users; there is no secret in it that they must not read.
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .open(new)
+        .map_err(io("create", new))?;
+    file.write_all(bytes).map_err(io("write", new))?;
+    file.sync_all().map_err(io("force to disk", new))
+}
+
+fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> FeedError {
+    move |source| FeedError::Io { doing, path: path.to_owned(), source }
+}
+
+/// Writes the file, then names its generation in the live table.
+///
+/// # Errors
+/// As [`write_file`]; the live table is then unchanged.
+pub fn publish(
+    path: &Path,
+    bytes: &[u8],
+    generation: u64,
+    live: Option<&LiveTable>,
+) -> Result<(), FeedError> {
+    write_file(path, bytes)?;
+    if let Some(live) = live {
+        live.set_generation(generation);
+    }
+    Ok(())
+}
+
+/// The verified snapshot at `path`; `None` where there is none or none that can be used, with the
+/// reason for the log.
+///
+/// # Errors
+/// The reason, in words, where there is a file that is not to be used.
+pub fn load(path: &Path) -> Result<Option<Snapshot<Vec<u8>>>, String> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
+    };
+    let bad = |why: String| format!("{} is not to be used: {why}", path.display());
+    let snapshot = Snapshot::open(bytes).map_err(|e| bad(e.to_string()))?;
+    snapshot.verify().map_err(|e| bad(e.to_string()))?;
+    Ok(Some(snapshot))
+}
+
+/// The generation that comes after everything that is known.
+#[must_use]
+pub fn next_generation(path: &Path, live: Option<&LiveTable>) -> u64 {
+    let on_disk = match load(path) {
+        Ok(Some(snapshot)) => snapshot.generation(),
+        _ => 0,
+    };
+    on_disk.max(live.map_or(0, LiveTable::generation)) + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("routes");
+        write_file(&path, b"one").expect("first");
+        write_file(&path, b"two").expect("second");
+        assert_eq!(fs::read(&path).expect("read"), b"two");
+        assert_eq!(fs::read_dir(dir.path()).expect("list").count(), 1);
+        let error = write_file(&dir.path().join("no/such/routes"), b"x").expect_err("no folder");
+        assert!(error.to_string().starts_with("cannot create"), "{error}");
+        // A folder stands in the way of the rename: the new file is taken away again.
+        fs::create_dir(dir.path().join("taken")).expect("folder");
+        fs::write(dir.path().join("taken/file"), b"").expect("file");
+        write_file(&dir.path().join("taken"), b"x").expect_err("a folder");
+        assert_eq!(fs::read_dir(dir.path()).expect("list").count(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_said_and_not_loaded() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("routes");
+        assert!(load(&path).expect("no file").is_none());
+        assert_eq!(next_generation(&path, None), 1);
+        fs::write(&path, b"FSXROUTE and then nothing").expect("write");
+        assert!(load(&path).expect_err("torn").contains("not to be used"));
+        assert_eq!(next_generation(&path, None), 1);
+    }
+}

@@ -1,0 +1,351 @@
+//! The loop of the daemon.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use fsx_core::{Country, data::RoutingData};
+use fsx_live::{LiveSpec, LiveTable};
+use fsx_snapshot::{Report, Snapshot};
+use tokio::sync::{Notify, watch};
+use tracing::{debug, info, warn};
+
+use super::changes::{self, Stamp};
+use super::live::LiveRows;
+use super::{FeedError, MakeSettings, load, make, next_generation, publish, read};
+use crate::config::{Config, UnusablePrefix};
+use crate::db::{Access, Conn, DbError, DbUrl, Schema};
+use crate::published::{Published, PublishedHandle};
+
+/// What the feed is to do.
+#[derive(Clone, Debug)]
+pub struct FeedSettings {
+    /// The LCR database.
+    pub url: DbUrl,
+    /// The routing file.
+    pub snapshot: PathBuf,
+    /// The live table.
+    pub live: PathBuf,
+    /// How often changes are looked for; zero builds once, at start.
+    pub interval: Duration,
+    /// How often health and spend are read.
+    pub live_interval: Duration,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How builds are made.
+    pub make: MakeSettings,
+}
+
+impl FeedSettings {
+    /// How often health and spend are read unless somebody says otherwise.
+    pub const LIVE_INTERVAL: Duration = Duration::from_secs(2);
+
+    /// What the configuration says.
+    ///
+    /// # Errors
+    /// One line that names the key.
+    pub fn from_config(config: &Config) -> Result<Self, String> {
+        let feed = &config.feed;
+        let alias = &feed.database;
+        let database = config.databases.get(alias).ok_or_else(|| {
+            format!("feed.database is \"{alias}\", and there is no [databases.{alias}]")
+        })?;
+        let url = database.url.parse().map_err(|e| format!("databases.{alias}.url: {e}"))?;
+        let home = config.site.home_country.as_str();
+        let home_country = match home {
+            "" => None,
+            code => Some(Country::new(code.as_bytes()).ok_or_else(|| {
+                format!("site.home_country is \"{code}\", expected two letters such as GB")
+            })?),
+        };
+        Ok(Self {
+            url,
+            snapshot: feed.snapshot.clone(),
+            live: feed.live.clone(),
+            interval: Duration::from_secs(feed.interval_s.into()),
+            live_interval: Self::LIVE_INTERVAL,
+            connect_timeout: Duration::from_millis(database.acquire_timeout_ms.into()),
+            make: MakeSettings {
+                reference_seconds: feed.reference_seconds,
+                home_country,
+                base_currency: config.site.base_currency.clone(),
+                shorter_prefix: feed.unusable_prefix == UnusablePrefix::Shorter,
+                max_lost_share: f64::from(feed.max_loss_percent) / 100.0,
+                fx_max_age_s: i64::from(feed.fx_max_age_h) * 3600,
+                horizon_days: feed.horizon_days,
+                ..MakeSettings::default()
+            },
+        })
+    }
+}
+
+/// How the feed is doing.
+#[derive(Clone, Debug, Default)]
+pub struct FeedStatus {
+    /// Generation in force; 0 before the first.
+    pub generation: u64,
+    /// When the database was last known to say what the snapshot says.
+    pub confirmed_at: Option<SystemTime>,
+    /// Why the last try failed; `None` when it did not.
+    pub error: Option<String>,
+    /// Builds published by this process.
+    pub builds: u64,
+    /// How long the last build took, from the first row read to the file in place.
+    pub build_time: Duration,
+    /// The last build's report.
+    pub report: Option<Arc<Report>>,
+    /// Currencies left out of the last build because their exchange rate is too old.
+    pub stale_fx: Vec<String>,
+}
+
+/// The feed of one daemon.
+pub struct Feed {
+    settings: FeedSettings,
+    published: PublishedHandle,
+    live: Arc<LiveTable>,
+    status: watch::Sender<FeedStatus>,
+    rebuild: Arc<Notify>,
+    generation: u64,
+    fingerprint: Option<u64>,
+    snapshot: Option<(Arc<Snapshot<Vec<u8>>>, u64)>,
+}
+
+/// Longest pause between tries when the database is away.
+const MOST_BACKOFF: Duration = Duration::from_secs(60);
+
+/// Everything is read at least this often, changes or not.
+const READ_ALL_EVERY: Duration = Duration::from_secs(3600);
+
+/// How many lost rows of a build are logged one by one.
+const MOST_LOGGED: usize = 20;
+
+impl Feed {
+    /// Opens the live table and takes the snapshot that is there, if it is a good one, so that the
+    /// daemon can answer before it has seen the database.
+    ///
+    /// # Errors
+    /// [`FeedError::Live`] when the live table can neither be opened nor made.
+    pub fn new(settings: FeedSettings, published: PublishedHandle) -> Result<Self, FeedError> {
+        let live = Arc::new(LiveTable::open_or_create(&settings.live, &LiveSpec::default())?);
+        published.set_live(live.clone());
+        let mut feed = Self {
+            settings,
+            published,
+            live,
+            status: watch::Sender::default(),
+            rebuild: Arc::default(),
+            generation: 0,
+            fingerprint: None,
+            snapshot: None,
+        };
+        match load(&feed.settings.snapshot) {
+            Ok(None) => info!(path = %feed.settings.snapshot.display(), "no snapshot yet"),
+            Ok(Some(snapshot)) => {
+                let generation = snapshot.generation();
+                info!(generation, "the snapshot on disk is in force");
+                if feed.live.generation() < generation {
+                    feed.live.set_generation(generation);
+                }
+                let at = UNIX_EPOCH + Duration::from_secs(snapshot.built_at().max(0) as u64);
+                feed.take(snapshot, generation, at);
+            }
+            Err(reason) => warn!("{reason}"),
+        }
+        Ok(feed)
+    }
+
+    /// How it is doing; changes with every try.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<FeedStatus> {
+        self.status.subscribe()
+    }
+
+    /// Notify it to read and build now, changes or not.
+    #[must_use]
+    pub fn rebuild(&self) -> Arc<Notify> {
+        self.rebuild.clone()
+    }
+
+    /// The live table.
+    #[must_use]
+    pub fn live(&self) -> Arc<LiveTable> {
+        self.live.clone()
+    }
+
+    /// Runs until `stop` turns true (or its sender is gone). Never gives up on the database.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut pause = Duration::from_millis(500);
+        loop {
+            let session = async {
+                match self.session().await {
+                    Ok(never) => match never {},
+                    Err(error) => error,
+                }
+            };
+            let error = tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                error = session => error,
+            };
+            let was_well = self.status.borrow().error.is_none();
+            if was_well {
+                pause = Duration::from_millis(500);
+            }
+            warn!(pause_ms = pause.as_millis() as u64, "the feed waits: {error}");
+            self.status.send_modify(|status| status.error = Some(error.to_string()));
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = tokio::time::sleep(pause) => {}
+                () = self.rebuild.notified() => self.fingerprint = None,
+            }
+            pause = (pause * 2).min(MOST_BACKOFF);
+        }
+    }
+
+    /// One connection, as long as it lasts.
+    async fn session(&mut self) -> Result<std::convert::Infallible, FeedError> {
+        let settings = &self.settings;
+        let mut conn =
+            Conn::open(&settings.url, Access::ReadOnly, settings.connect_timeout).await?;
+        changes::prepare(&mut conn).await;
+        let schema = Schema::read(&mut conn).await?;
+        let mut live_rows = LiveRows::default();
+        let mut live_stamp: Option<Stamp> = None;
+        let mut read_stamp: Option<Stamp> = None;
+        let mut read_at = Instant::now();
+        let mut looked_at: Option<Instant> = None;
+        let (mut asked, mut refused) = (false, false);
+        let file = identity(&self.settings.url);
+        loop {
+            if identity(&self.settings.url) != file {
+                let url = self.settings.url.to_string();
+                let source = sqlx::Error::Io(std::io::Error::other("the file was replaced"));
+                return Err(DbError::Open { url, source }.into());
+            }
+            // Health first: it is small, and a build may take a while.
+            let now = changes::stamp(&mut conn).await?;
+            if !conn.is_sqlite() || now.moved_since(live_stamp.as_ref()) {
+                for line in live_rows.refresh(&mut conn, &schema, &self.live).await? {
+                    warn!("{line}");
+                }
+                live_stamp = Some(now.clone());
+            }
+            let every = self.settings.interval;
+            let due = looked_at.is_none_or(|at| !every.is_zero() && at.elapsed() >= every);
+            if due || asked {
+                looked_at = Some(Instant::now());
+                let old = read_at.elapsed() >= READ_ALL_EVERY;
+                if asked || old || now.moved_since(read_stamp.as_ref()) {
+                    refused = match self.read_and_build(&mut conn, asked).await {
+                        Ok(()) => false,
+                        // The database is well, its data is not: wait for somebody to mend it.
+                        Err(error @ FeedError::Build(_)) => {
+                            warn!("the last good snapshot stays: {error}");
+                            let line = error.to_string();
+                            self.status.send_modify(|status| status.error = Some(line));
+                            true
+                        }
+                        Err(error) => return Err(error),
+                    };
+                    (read_stamp, read_at) = (Some(now), Instant::now());
+                    let (gateways, organisations) = live_rows.len();
+                    debug!(gateways, organisations, "health and spend are followed");
+                }
+                if !refused {
+                    self.confirm();
+                }
+            }
+            asked = tokio::select! {
+                () = tokio::time::sleep(self.settings.live_interval) => false,
+                () = self.rebuild.notified() => true,
+            };
+        }
+    }
+
+    async fn read_and_build(&mut self, conn: &mut Conn, force: bool) -> Result<(), FeedError> {
+        let began = Instant::now();
+        let at = seconds(SystemTime::now());
+        let reading = self.settings.make.reading(at);
+        let rows = read(conn, &reading, &mut |_, _| ()).await?;
+        if !force && self.fingerprint == Some(rows.fingerprint) {
+            return Ok(());
+        }
+        for currency in &rows.stale_fx {
+            warn!("the exchange rate of {currency} is too old: its rates are not used");
+        }
+        let (fingerprint, stale_fx) = (rows.fingerprint, rows.stale_fx.clone());
+        let (settings, live) = (self.settings.clone(), self.live.clone());
+        let known = self.generation;
+        let made = tokio::task::spawn_blocking(move || {
+            let generation = next_generation(&settings.snapshot, Some(&live)).max(known + 1);
+            let built = make(&rows, &settings.make, generation, at)?;
+            publish(&settings.snapshot, &built.bytes, generation, Some(&live))?;
+            let snapshot = Snapshot::open(built.bytes).map_err(FeedError::Open)?;
+            Ok::<_, FeedError>((snapshot, generation, built.report))
+        });
+        let (snapshot, generation, report) =
+            made.await.map_err(|e| FeedError::Stopped(e.to_string()))??;
+        let build_time = began.elapsed();
+        info!(
+            generation,
+            rows = report.rows_in,
+            lost = report.lost_rows,
+            prefixes = report.prefixes,
+            bytes = report.bytes,
+            took_ms = build_time.as_millis() as u64,
+            "snapshot published"
+        );
+        for lost in report.lost.iter().take(MOST_LOGGED) {
+            warn!(generation, "row left out: {lost}");
+        }
+        self.take(snapshot, generation, SystemTime::now());
+        self.fingerprint = Some(fingerprint);
+        self.status.send_modify(|status| {
+            status.builds += 1;
+            status.build_time = build_time;
+            status.report = Some(Arc::new(report));
+            status.stale_fx = stale_fx;
+        });
+        Ok(())
+    }
+
+    /// Puts a snapshot in force for the daemon itself.
+    fn take(&mut self, snapshot: Snapshot<Vec<u8>>, generation: u64, at: SystemTime) {
+        let bytes = snapshot.bytes().len() as u64;
+        let snapshot = Arc::new(snapshot);
+        self.snapshot = Some((snapshot.clone(), bytes));
+        self.generation = generation;
+        self.published.set(Published { snapshot, generation, at, bytes });
+        self.status.send_modify(|status| status.generation = generation);
+    }
+
+    /// The database says what the snapshot says, as of now.
+    fn confirm(&mut self) {
+        let now = SystemTime::now();
+        self.status.send_modify(|status| {
+            status.error = None;
+            status.confirmed_at = Some(now);
+        });
+        if let Some((snapshot, bytes)) = &self.snapshot {
+            self.published.set(Published {
+                snapshot: snapshot.clone(),
+                generation: self.generation,
+                at: now,
+                bytes: *bytes,
+            });
+        }
+    }
+}
+
+/// Which file an SQLite database is: one that was removed or replaced can still be read, and never
+/// changes.
+fn identity(url: &DbUrl) -> Option<(u64, u64)> {
+    match url {
+        DbUrl::Sqlite(path) => std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino())),
+        DbUrl::Mysql(_) => None,
+    }
+}
+
+fn seconds(at: SystemTime) -> i64 {
+    at.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
+}

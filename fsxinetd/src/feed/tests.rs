@@ -1,0 +1,303 @@
+//! From tables to answers, through both engines and through faults.
+
+use std::path::Path;
+use std::time::Duration;
+
+use fsx_core::data::{LiveView, NoLive, RoutingData};
+use fsx_core::{CallFacts, Country, Decision, Nano, decide};
+use fsx_snapshot::Snapshot;
+use tokio::sync::watch;
+
+use super::*;
+use crate::db::testing::{self, MariaDb, SAMPLE, open, sqlite_url};
+use crate::db::{Access, Conn, DbUrl, migrate};
+use crate::published::PublishedHandle;
+
+/// 2026-01-20T10:00:00Z, a Tuesday.
+const AT: i64 = 1_768_903_200;
+
+/// Long enough for a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn filled(url: &DbUrl, sql: &str) -> Conn {
+    let mut conn = open(url, Access::Create).await;
+    migrate(&mut conn).await.expect("migrates");
+    testing::run(&mut conn, sql).await;
+    conn
+}
+
+async fn read_at(conn: &mut Conn, at: i64) -> Read {
+    let settings = MakeSettings::default().reading(at);
+    read(conn, &settings, &mut |_, _| ()).await.expect("reads")
+}
+
+fn snapshot(read: &Read) -> Snapshot<Vec<u8>> {
+    let built = make(read, &MakeSettings::default(), 7, AT).expect("builds");
+    assert_eq!(built.report.lost, []);
+    Snapshot::open(built.bytes).expect("opens")
+}
+
+fn plan(data: &impl RoutingData, number: &str, org: u32) -> Vec<(u32, u32, String)> {
+    let mut facts = CallFacts::new(number.as_bytes(), org, AT);
+    facts.caller = Some(b"447700900999");
+    match decide(data, &NoLive, &facts) {
+        Decision::Route(plan) => plan
+            .routes()
+            .iter()
+            .map(|c| {
+                let gateway = data.gateway(c.gateway).map_or(0, |g| g.id);
+                let rate = data.rate(c.rate).map_or(0, |r| r.id);
+                (gateway, rate, c.cost_per_min.to_string())
+            })
+            .collect(),
+        Decision::Reject { why, .. } => panic!("{number}: {why:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_the_tables_say_is_what_is_decided() {
+    let dir = tempfile::tempdir().expect("dir");
+    let mut conn = filled(&sqlite_url(dir.path()), SAMPLE).await;
+    let read = read_at(&mut conn, AT).await;
+    assert_eq!(read.lost, []);
+    assert_eq!(read.stale_fx, ["USD"], "ten days old; EUR is of the same morning");
+    let data = snapshot(&read);
+    // On-net first, then the preferred carrier by its rate for callers in band 501, then by price:
+    // at ten on a Tuesday Alpha's peak rate of 1e-9 is in force.
+    assert_eq!(
+        plan(&data, "07700900123", 37),
+        [
+            (3004, 20006, "0".to_owned()),
+            (3002, 20004, "0.019".to_owned()),
+            (3001, 20002, "0.000000001".to_owned()),
+        ]
+    );
+    assert_eq!(
+        plan(&data, "+447700900123", 0),
+        [(3001, 20002, "0.000000001".to_owned()), (3002, 20004, "0.019".to_owned())]
+    );
+    // Emergency: by priority, and nothing else matters.
+    assert_eq!(plan(&data, "999", 37).iter().map(|r| r.0).collect::<Vec<_>>(), [3004, 3001]);
+    assert_eq!(data.org(42).and_then(|o| o.call_cost_limit), Nano::parse("10.50").ok());
+    assert_eq!(
+        data.gateway(data.emergency_gateway(Country::new(b"GB"), 1).expect("second"))
+            .map(|g| g.stop_causes.to_owned()),
+        Some("17,486".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn both_engines_give_the_same_bytes() {
+    let Some(mut server) = MariaDb::start("both_engines_give_the_same_bytes") else { return };
+    let dir = tempfile::tempdir().expect("dir");
+    let mut sqlite = filled(&sqlite_url(dir.path()), SAMPLE).await;
+    let mut mariadb = filled(&server.database("lcr").await, SAMPLE).await;
+    let (a, b) = (read_at(&mut sqlite, AT).await, read_at(&mut mariadb, AT).await);
+    assert_eq!((&a.lost, &a.stale_fx), (&b.lost, &b.stale_fx));
+    assert_eq!(snapshot(&a).bytes(), snapshot(&b).bytes());
+}
+
+#[tokio::test]
+async fn mariadb_changes_are_noticed_without_a_scan() {
+    let Some(mut server) = MariaDb::start("mariadb_changes_are_noticed_without_a_scan") else {
+        return;
+    };
+    let url = server.database("lcr").await;
+    let mut writer = filled(&url, SAMPLE).await;
+    let mut conn = open(&url, Access::ReadOnly).await;
+    changes::prepare(&mut conn).await;
+    let settled = async |conn: &mut Conn| {
+        let began = std::time::Instant::now();
+        loop {
+            let stamp = changes::stamp(conn).await.expect("stamp");
+            if !stamp.moved_since(Some(&stamp)) {
+                return stamp;
+            }
+            assert!(began.elapsed() < PATIENCE, "never settles");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let before = settled(&mut conn).await;
+    // Health is no routing data: the stamp does not move.
+    testing::run(&mut writer, "UPDATE CarrierGatewayHealth SET Healthy = 'YES'").await;
+    assert!(!settled(&mut conn).await.moved_since(Some(&before)));
+    testing::run(&mut writer, "UPDATE LCRRates SET Rate = 0.0126 WHERE ID = 20001").await;
+    let now = changes::stamp(&mut conn).await.expect("stamp");
+    assert!(now.moved_since(Some(&before)));
+    assert!(settled(&mut conn).await.moved_since(Some(&before)));
+}
+
+#[tokio::test]
+async fn the_owners_nine_tables_are_enough() {
+    let dir = tempfile::tempdir().expect("dir");
+    let mut conn = open(&sqlite_url(dir.path()), Access::Create).await;
+    // As a site without fsx has them: binary fractions, other types, some columns missing.
+    testing::run(
+        &mut conn,
+        "CREATE TABLE Carriers (ID INT, CarrierName TEXT, Enabled INT, Type TEXT);\n\
+         CREATE TABLE Bands (ID INT, BandName TEXT, CarrierID INT, Enabled INT);\n\
+         CREATE TABLE Numbers (ID INT, Number TEXT, BandID INT, Enabled INT, OrgID INT);\n\
+         CREATE TABLE LCRRates (ID INT, BandID INT, Rate DECIMAL(10,7), Setup REAL, Currency TEXT, \
+         Period TEXT, Start DATETIME, Enabled INT);\n\
+         CREATE TABLE CarrierGateway (ID INT, CarrierID INT, Enabled INT, Reliability INT);\n\
+         CREATE TABLE Overrides (Something INT);\n\
+         INSERT INTO Carriers VALUES (1, 'A', 1, 'route'), (2, 'B', 0, 'route');\n\
+         INSERT INTO Bands VALUES (1, 'All', 1, 1);\n\
+         INSERT INTO Numbers VALUES (1, '44', 1, 1, NULL), (2, '1', 1, 1, 0);\n\
+         INSERT INTO LCRRates VALUES (1, 1, 0.0000025, 1e-9, 'GBP', 'Peak', '2026-01-01', 1);\n\
+         INSERT INTO CarrierGateway VALUES (9, 1, 1, 50);\n",
+    )
+    .await;
+    let read = read_at(&mut conn, AT).await;
+    assert_eq!(read.lost, []);
+    assert_eq!(read.rows.rates[0].rate, "0.0000025");
+    assert_eq!(read.rows.rates[0].setup, "0.0000000010");
+    let data = snapshot(&read);
+    assert_eq!(plan(&data, "02079460000", 5), [(9, 1, "0.000002501".to_owned())]);
+    // Emergency numbers and numbering plans are the built-in ones.
+    assert!(data.is_emergency(Country::new(b"GB"), b"999"));
+    assert!(data.is_emergency(Country::new(b"AU"), b"000"));
+    assert!(read.rows.normalise_rules.iter().any(|r| r.country == "SG"));
+    assert!(read.rows.formats.iter().any(|f| f.name == "national"));
+}
+
+#[tokio::test]
+async fn bad_rows_are_named_and_too_many_are_refused() {
+    let dir = tempfile::tempdir().expect("dir");
+    let url = sqlite_url(dir.path());
+    let mut conn = filled(&url, SAMPLE).await;
+    testing::run(
+        &mut conn,
+        "UPDATE LCRRates SET Start = 'soon' WHERE ID = 20003;\n\
+         UPDATE CarrierGateway SET ConcCalls = 'many' WHERE ID = 3005;\n\
+         UPDATE LCRRates SET Rate = '0.0000000001' WHERE ID = 20002;\n\
+         INSERT INTO Periods (Name, TimeZone) VALUES ('Moon', 'Luna/Tranquility');\n",
+    )
+    .await;
+    let read = read_at(&mut conn, AT).await;
+    let built = make(&read, &MakeSettings::default(), 1, AT).expect("builds");
+    let lost: Vec<String> = built.report.lost.iter().map(ToString::to_string).collect();
+    for part in [
+        "LCRRates 20003: Start: \"soon\"",
+        "CarrierGateway 3005: ConcCalls \"many\"",
+        "LCRRates 20002: Rate \"0.0000000001\": more than 9 decimals",
+        "Periods 0: Moon: unknown time zone \"Luna/Tranquility\"",
+    ] {
+        assert!(lost.iter().any(|line| line.starts_with(part)), "{part}: {lost:?}");
+    }
+    let strict = MakeSettings { max_lost_share: 0.01, ..MakeSettings::default() };
+    let error = make(&read, &strict, 1, AT).expect_err("refused").to_string();
+    assert!(error.starts_with("build refused") && error.contains("first"), "{error}");
+    // A table that nothing routes without.
+    testing::run(&mut conn, "DROP TABLE Numbers").await;
+    let settings = MakeSettings::default().reading(AT);
+    let error = super::read(&mut conn, &settings, &mut |_, _| ()).await.expect_err("no table");
+    assert!(error.to_string().contains("Numbers is missing"), "{error}");
+}
+
+fn settings(dir: &Path) -> FeedSettings {
+    FeedSettings {
+        url: sqlite_url(dir),
+        snapshot: dir.join("routes"),
+        live: dir.join("live"),
+        interval: Duration::from_millis(50),
+        live_interval: Duration::from_millis(20),
+        connect_timeout: PATIENCE,
+        make: MakeSettings { fx_max_age_s: i64::MAX, ..MakeSettings::default() },
+    }
+}
+
+async fn until(
+    status: &mut watch::Receiver<FeedStatus>,
+    what: &str,
+    is: impl Fn(&FeedStatus) -> bool,
+) -> FeedStatus {
+    match tokio::time::timeout(PATIENCE, status.wait_for(|s| is(s))).await {
+        Ok(Ok(status)) => status.clone(),
+        other => panic!("{what}: {:?}", other.map(|r| r.map(|s| s.clone()))),
+    }
+}
+
+async fn wait(what: &str, is: impl Fn() -> bool) {
+    let began = std::time::Instant::now();
+    while !is() {
+        assert!(began.elapsed() < PATIENCE, "{what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_feed_follows_the_database_and_outlives_it() {
+    let dir = tempfile::tempdir().expect("dir");
+    let handle = PublishedHandle::new();
+    let feed = Feed::new(settings(dir.path()), handle.clone()).expect("starts");
+    let (mut status, live, rebuild) = (feed.status(), feed.live(), feed.rebuild());
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(feed.run(stopped));
+
+    // No database yet.
+    let s = until(&mut status, "says so", |s| s.error.is_some()).await;
+    assert!(s.error.expect("an error").contains("no database at"));
+    assert!(handle.current().is_none());
+
+    // It comes.
+    let url = sqlite_url(dir.path());
+    let mut conn = filled(&url, SAMPLE).await;
+    rebuild.notify_one();
+    let s = until(&mut status, "first build", |s| s.generation > 0 && s.error.is_none()).await;
+    let first = s.generation;
+    assert_eq!(live.generation(), first);
+    wait("health", || !live.healthy(3001, "LON1")).await;
+    assert!(live.healthy(3001, "NYC1"));
+    wait("spend", || live.spend(42) == Nano::parse("10.5").ok()).await;
+
+    // Health moves without a build.
+    testing::run(&mut conn, "UPDATE CarrierGatewayHealth SET Healthy = 'YES'").await;
+    wait("healthy again", || live.healthy(3001, "LON1")).await;
+    testing::run(&mut conn, "DELETE FROM WholesaleCallCostCache").await;
+    wait("spend forgotten", || live.spend(42).is_none()).await;
+    assert_eq!((live.generation(), status.borrow().builds), (first, 1));
+
+    // A price moves: a new generation, on disk and in the daemon.
+    testing::run(&mut conn, "UPDATE LCRRates SET Rate = '0.03' WHERE ID = 20004").await;
+    let s = until(&mut status, "second build", |s| s.generation > first).await;
+    let second = s.generation;
+    let on_disk = load(&dir.path().join("routes")).expect("usable").expect("there");
+    assert_eq!(on_disk.generation(), second);
+    assert_eq!(handle.current().expect("published").generation, second);
+
+    // Nonsense is refused; the last good one stays, and mending mends.
+    testing::run(&mut conn, "UPDATE LCRRates SET Rate = 'free'").await;
+    let s = until(&mut status, "refused", |s| s.error.is_some()).await;
+    assert!(s.error.expect("an error").starts_with("build refused"));
+    assert_eq!(live.generation(), second);
+    testing::run(&mut conn, "UPDATE LCRRates SET Rate = '0.04'").await;
+    until(&mut status, "mended", |s| s.generation > second && s.error.is_none()).await;
+
+    // The database vanishes and comes back as another file.
+    conn.close().await;
+    for name in ["lcr.sqlite", "lcr.sqlite-wal", "lcr.sqlite-shm"] {
+        let _ = std::fs::remove_file(dir.path().join(name));
+    }
+    until(&mut status, "gone", |s| s.error.is_some()).await;
+    let third = live.generation();
+    let back = filled(&url, SAMPLE).await;
+    rebuild.notify_one();
+    until(&mut status, "back", |s| s.generation > third && s.error.is_none()).await;
+    back.close().await;
+
+    stop.send_replace(true);
+    tokio::time::timeout(PATIENCE, running).await.expect("stops").expect("no panic");
+
+    // Another daemon starts from what is there.
+    let last = live.generation();
+    let handle = PublishedHandle::new();
+    let feed = Feed::new(settings(dir.path()), handle.clone()).expect("starts");
+    assert_eq!(handle.current().expect("from disk").generation, last);
+    drop(feed);
+    std::fs::write(dir.path().join("routes"), b"torn").expect("torn");
+    let handle = PublishedHandle::new();
+    let feed = Feed::new(settings(dir.path()), handle.clone()).expect("starts all the same");
+    assert!(handle.current().is_none());
+    assert_eq!(feed.status().borrow().generation, 0);
+}
