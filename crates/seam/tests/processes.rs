@@ -41,12 +41,13 @@ fn main() -> ExitCode {
     {
         return run_child(what, Path::new(path));
     }
-    let tests: [Test; 6] = [
+    let tests: [Test; 7] = [
         ("a_panic_can_be_asked_for", a_panic_can_be_asked_for),
         ("a_panic_writes_nothing", a_panic_writes_nothing),
         ("a_closed_socket_is_no_signal", a_closed_socket_is_no_signal),
         ("connections_are_not_inherited", connections_are_not_inherited),
         ("killed_while_it_writes", killed_while_it_writes),
+        ("no_room_for_the_whole_line", no_room_for_the_whole_line),
         ("a_small_foreign_thread_keeps_nothing", a_small_foreign_thread_keeps_nothing),
     ];
     if args.iter().any(|arg| arg == "--list") {
@@ -135,6 +136,15 @@ fn killed_while_it_writes(dir: &Path) {
     }
 }
 
+/// A limit on file size stands for the full disk: a part of the line is written, then no more.
+fn no_room_for_the_whole_line(dir: &Path) {
+    let path = dir.join("spool");
+    let output = child("full", &path).output().expect("runs");
+    assert_eq!(said(&output), "first true, second false", "{output:?}");
+    let line = "y".repeat(600);
+    assert_eq!(fs::read_to_string(&path).expect("reads"), format!("{line}\n"), "no half line");
+}
+
 /// On a thread of the host's, with 64 KiB of stack, nothing registers a thread-local's destructor: that
 /// would keep a module mapped for ever, and run its code inside the host's exit.
 fn a_small_foreign_thread_keeps_nothing(dir: &Path) {
@@ -210,6 +220,18 @@ fn run_child(what: &str, path: &Path) -> ExitCode {
             let spool = Spool::new(path).sync(false);
             let line = format!("{{\"x\":\"{}\"}}", "y".repeat(100_000));
             while spool.append_line(line.as_bytes()).is_ok() {}
+        }
+        "full" => {
+            let limit = libc::rlimit { rlim_cur: 1000, rlim_max: 1000 };
+            // SAFETY: ignores a signal and limits this process; the limit is a local.
+            unsafe {
+                libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+                assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit), 0);
+            }
+            let (spool, line) = (Spool::new(path), "y".repeat(600));
+            let first = spool.append_line(line.as_bytes()).is_ok();
+            let second = spool.append_line(line.as_bytes()).is_ok();
+            println!("first {first}, second {second}");
         }
         "thread" => on_a_small_foreign_thread(path),
         other => panic!("no child called {other}"),
