@@ -148,20 +148,16 @@ impl Bundle {
     }
 }
 
-/// Source to bytecode. The error begins with `:line:`.
+/// Source to bytecode. The error begins with a colon, and the line where there is one.
 fn compile(source: &[u8]) -> Result<Vec<u8>, String> {
     if source.first() == Some(&0x1b) || source.contains(&0) {
         return Err(": is not Lua source".to_owned());
     }
     let compiler = mlua::chunk::Compiler::new().set_optimization_level(1).set_debug_level(1);
     compiler.compile(source).map_err(|error| match error {
+        // The compiler does not know the file; it says `3: …`.
         mlua::Error::SyntaxError { message, .. } => {
-            let line = message.lines().next().unwrap_or("");
-            // The compiler does not know the file: it says `:3: …` or `[string "…"]:3: …`.
-            match line.find(':') {
-                Some(colon) => line[colon..].to_owned(),
-                None => format!(": {line}"),
-            }
+            format!(":{}", message.lines().next().unwrap_or("").trim_start_matches(':'))
         }
         other => format!(": {other}"),
     })

@@ -8,9 +8,8 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge, histogram};
@@ -286,19 +285,22 @@ impl Worker {
             busy_since: AtomicU64::new(0),
             given_up: AtomicBool::new(false),
         });
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            // Timers are looked at after every slice of a busy script, not after 61 of them.
+            .event_interval(1)
+            .build()?;
         let (published, inside) = (published.clone(), Arc::clone(&shared));
-        std::thread::Builder::new().name(format!("policy-{n}")).spawn(move || {
-            let local = tokio::task::LocalSet::new();
-            local.block_on(&runtime, work(queue, inside, published));
-        })?;
+        std::thread::Builder::new()
+            .name(format!("policy-{n}"))
+            .spawn(move || runtime.block_on(work(queue, inside, published)))?;
         Ok(Self { jobs, shared })
     }
 }
 
 /// A machine with what is needed to retire it.
 struct Kept {
-    vm: Rc<Vm>,
+    vm: Arc<Vm>,
     runs: u32,
     used: u64,
 }
@@ -311,7 +313,7 @@ async fn work(
     shared: Arc<Shared>,
     published: PublishedHandle,
 ) {
-    let machines = Rc::new(std::cell::RefCell::new(Machines::new()));
+    let machines = Arc::new(Mutex::new(Machines::new()));
     let mut clock = 0;
     while let Some(job) = queue.recv().await {
         if shared.given_up.load(Relaxed) {
@@ -321,8 +323,8 @@ async fn work(
         let bundle = Arc::clone(&job.run.bundle);
         let key = (job.run.org(), bundle.hash);
         let vm = machine(&machines, key, &bundle, job.limits, clock, &published);
-        let (shared, machines) = (Arc::clone(&shared), Rc::clone(&machines));
-        tokio::task::spawn_local(async move {
+        let (shared, machines) = (Arc::clone(&shared), Arc::clone(&machines));
+        tokio::spawn(async move {
             let vm = match vm {
                 Ok(vm) => vm,
                 Err(error) => {
@@ -337,7 +339,7 @@ async fn work(
             let result = result.await;
             if matches!(result, Err(Failure::Memory { .. })) {
                 // What filled it may still be there.
-                machines.borrow_mut().remove(&key);
+                machines.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
             }
             shared.in_hand.fetch_sub(1, Relaxed);
             let _ = job.reply.send(result);
@@ -347,28 +349,28 @@ async fn work(
 
 /// The machine for a key, made or taken; worn and unused ones are let go.
 fn machine(
-    machines: &std::cell::RefCell<Machines>,
+    machines: &Mutex<Machines>,
     key: (u32, u64),
     bundle: &Bundle,
     limits: Limits,
     clock: u64,
     published: &PublishedHandle,
-) -> mlua::Result<Rc<Vm>> {
-    let mut machines = machines.borrow_mut();
+) -> mlua::Result<Arc<Vm>> {
+    let mut machines = machines.lock().unwrap_or_else(PoisonError::into_inner);
     if machines.get(&key).is_some_and(|kept| kept.runs >= limits.runs_per_vm) {
         machines.remove(&key);
     }
     if let Some(kept) = machines.get_mut(&key) {
         (kept.runs, kept.used) = (kept.runs + 1, clock);
-        return Ok(Rc::clone(&kept.vm));
+        return Ok(Arc::clone(&kept.vm));
     }
     if machines.len() >= limits.max_vms {
         let oldest = machines.iter().min_by_key(|(_, kept)| kept.used).map(|(key, _)| *key);
         oldest.map(|key| machines.remove(&key));
     }
     tracing::debug!(org = key.0, bundle = bundle.name, "new virtual machine");
-    let vm = Rc::new(Vm::new(limits, published)?);
-    machines.insert(key, Kept { vm: Rc::clone(&vm), runs: 1, used: clock });
+    let vm = Arc::new(Vm::new(limits, published)?);
+    machines.insert(key, Kept { vm: Arc::clone(&vm), runs: 1, used: clock });
     Ok(vm)
 }
 

@@ -55,3 +55,6 @@ pub struct Call {
     /// Task or policy by name; empty takes the organisation's own for the phase.
     pub task: String,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,451 @@
+//! Scripts that behave, and scripts that attack.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fsx_wire::esl::Action;
+use fsx_wire::message::WireFacts;
+
+use super::*;
+use crate::config;
+use crate::published::PublishedHandle;
+
+/// A folder of bundles, and an engine over it.
+struct Rig {
+    dir: tempfile::TempDir,
+    config: config::Policy,
+    engine: Engine,
+}
+
+impl Rig {
+    /// `files` are paths under the policy folder, with their text.
+    fn new(files: &[(&str, &str)]) -> Self {
+        Self::with(files, |_| {})
+    }
+
+    fn with(files: &[(&str, &str)], change: impl FnOnce(&mut config::Policy)) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        write(dir.path(), files);
+        let mut config = config::Policy {
+            dir: dir.path().to_owned(),
+            // Generous, so that a slow machine fails no script that behaves.
+            route_budget_ms: 5_000,
+            call_budget_ms: 5_000,
+            cpu_budget_ms: 3_000,
+            ..config::Policy::default()
+        };
+        change(&mut config);
+        let engine = Engine::start(&config, PublishedHandle::new()).expect("threads");
+        Self { dir, config, engine }
+    }
+
+    /// One script as org 0's, for both phases.
+    fn script(text: &str) -> Self {
+        Self::new(&[("default/manifest.toml", MANIFEST), ("default/x.lua", text)])
+    }
+
+    async fn run(&self, phase: Phase, org: u32, task: &str) -> Result<Outcome, Failure> {
+        let vars = [("rmOrgID", org.to_string()), ("caller_id_name", "Åsa".to_owned())];
+        let facts = WireFacts {
+            call_id: "c1".to_owned(),
+            called: "07700900123".to_owned(),
+            org,
+            vars: vars.map(|(n, v)| (n.to_owned(), v)).into(),
+            ..WireFacts::default()
+        };
+        let call = Arc::new(Call { facts, task: task.to_owned() });
+        self.engine.run(phase, call, Duration::from_secs(10)).await
+    }
+
+    async fn route(&self) -> Result<Outcome, Failure> {
+        self.run(Phase::Route, 0, "").await
+    }
+
+    async fn call(&self) -> Result<Outcome, Failure> {
+        self.run(Phase::Call, 0, "default").await
+    }
+
+    async fn fault(&self, phase: Phase) -> String {
+        self.run(phase, 0, "").await.expect_err("a failure").to_string()
+    }
+}
+
+const MANIFEST: &str = "version = \"1\"\n[route]\ndefault = \"x.lua:decide\"\n\
+                        [call]\ndefault = \"x.lua\"\nfunction = \"x.lua:decide\"\n";
+
+fn write(dir: &Path, files: &[(&str, &str)]) {
+    for (name, text) in files {
+        let path = dir.join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(path, text).expect("written");
+    }
+}
+
+#[tokio::test]
+async fn verdicts() {
+    for (text, verdict) in [
+        ("function decide() end", Verdict::Keep),
+        ("function decide(call) return 'keep' end", Verdict::Keep),
+        (
+            "function decide(call) return {reject = 21, reason = 'no ' .. call.number} end",
+            Verdict::Reject { cause: 21, reason: "no 07700900123".to_owned() },
+        ),
+        (
+            "local M = {} function M.decide() return {reject = 3} end return M",
+            Verdict::Reject { cause: 3, reason: "refused by policy".to_owned() },
+        ),
+    ] {
+        let outcome = Rig::script(text).route().await.expect(text);
+        assert_eq!(outcome.verdict, verdict, "{text}");
+        assert_eq!(outcome.policy_version, "default@1");
+    }
+    let routes =
+        "function decide() return {routes = {{gateway_id = 7, dial_string = 'user/1'}}} end";
+    let outcome = Rig::script(routes).route().await.expect("routes");
+    let Verdict::Route(answer) = outcome.verdict else { panic!("{outcome:?}") };
+    assert_eq!((answer.routes[0].gateway_id, answer.routes[0].dial_string.as_str()), (7, "user/1"));
+    assert_eq!((answer.number.as_str(), answer.decision.as_str()), ("07700900123", "route"));
+}
+
+#[tokio::test]
+async fn what_a_call_script_does_is_collected_in_order() {
+    let rig = Rig::script(
+        "session:setVariable('ringback', 'x')
+         if session:getVariable('RINGBACK') == 'x' and session:getVariable('rmOrgID') == '0' then
+             session:answer()
+         end
+         session:setVariable('ringback', '')
+         assert(session:getVariable('ringback') == nil and session:ready())
+         session:execute('bridge', 'user/1001')
+         session:hangup('user_busy')
+         assert(not session:ready() and argv[0] == 'x.lua')
+         return nil",
+    );
+    let outcome = rig.call().await.expect("fine");
+    let expected = [
+        ("set", "ringback=x"),
+        ("answer", ""),
+        ("unset", "ringback"),
+        ("bridge", "user/1001"),
+        ("hangup", "USER_BUSY"),
+    ];
+    assert_eq!(outcome.actions, expected.map(|(app, data)| Action::new(app, data)));
+    assert!(outcome.vars.is_empty());
+    let rig = Rig::script("ACTIONS = { 'answer', {'sleep', '10'}, {'echo'} }");
+    let outcome = rig.call().await.expect("fine");
+    let expected = [("answer", ""), ("sleep", "10"), ("echo", "")];
+    assert_eq!(outcome.actions, expected.map(|(app, data)| Action::new(app, data)));
+}
+
+#[tokio::test]
+async fn faults_name_file_and_line() {
+    for (text, fault) in [
+        ("function decide()\n  local x = nil\n  return x.y\nend", "default/x.lua:3: "),
+        ("function decide()\n  error('boom')\nend", "default/x.lua:2: boom"),
+        (
+            "\nfunction decide()\n  fsx.route{nonsense = 1}\nend",
+            "default/x.lua:3: fsx.route: nonsense",
+        ),
+        ("function decide()\n  freeswitch.Dbh('x')\nend", "default/x.lua:2: freeswitch.Dbh"),
+        (
+            "function decide()\n\n  session:execute('answer')\nend",
+            "default/x.lua:3: session:execute is for the call phase",
+        ),
+        ("function decide()\n  return 7\nend", "the policy returned integer"),
+        ("x = 1", "the file defines no function decide"),
+        ("function decide() require('gone') end", "default/x.lua:1: there is no file gone.lua"),
+    ] {
+        let got = Rig::script(text).fault(Phase::Route).await;
+        let got = got.replace("number, expected", "integer, expected");
+        assert!(got.starts_with(fault), "{text}: {got}");
+        assert!(!got.contains('\n'), "{got}");
+    }
+    for (text, fault) in [
+        ("session:execute('system', 'reboot')", "default/x.lua:1: there is no application system"),
+        ("session:streamFil('x')", "default/x.lua:1: session:streamFil is not available"),
+        ("session:execute('set', 'a=1\\nb')", "default/x.lua:1: data \"a=1\\nb\" holds a control"),
+        (
+            "session:setVariable('a', '${system(x)}')",
+            "default/x.lua:1: variable a: the value holds",
+        ),
+        ("ACTIONS = {{1, {}}}", "ACTIONS[1]: expected"),
+        ("ACTIONS = 5", "ACTIONS: expected a table"),
+        ("for i = 1, 200 do session:answer() end", "default/x.lua:1: more than 100 actions"),
+        ("for i = 1, 2000 do session:ready() end", "default/x.lua:1: more than 1000 calls"),
+    ] {
+        let got = Rig::script(text).fault(Phase::Call).await;
+        assert!(got.starts_with(fault), "{text}: {got}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_left_behind_for_the_next_run() {
+    let rig = Rig::script(
+        "function decide()
+             if counter or string.poison or __loaded then return {reject = 21} end
+             counter = 1
+             table_of_mine = {1}
+             pcall(function() string.poison = 1 end)
+             pcall(function() fsx.route = nil end)
+             pcall(function() getmetatable('').__index = nil end)
+             pcall(function() rawset(_G, 'string', nil) end)
+             assert(type(fsx.route) == 'function' and ('x'):upper() == 'X')
+         end",
+    );
+    for _ in 0..3 {
+        assert_eq!(rig.route().await.expect("fine").verdict, Verdict::Keep);
+    }
+}
+
+#[tokio::test]
+async fn what_reaches_past_the_sandbox_is_gone() {
+    let rig = Rig::script(
+        "function decide()
+             for _, name in ipairs{'io', 'loadstring', 'load', 'loadfile', 'dofile', 'package',
+                                   'debug', 'getfenv', 'setfenv', 'newproxy', 'collectgarbage'} do
+                 if _G[name] ~= nil then return {reject = 21, reason = name} end
+             end
+             for _, name in ipairs{'execute', 'exit', 'getenv', 'remove', 'rename'} do
+                 if os[name] ~= nil then return {reject = 21, reason = name} end
+             end
+             local ok = pcall(require, '../other/x')
+             if ok then return {reject = 21, reason = 'require'} end
+         end",
+    );
+    assert_eq!(rig.route().await.expect("fine").verdict, Verdict::Keep);
+}
+
+/// Scripts that must be stopped, and the failures that stop them. Both budgets are small.
+const ATTACKS: &[(&str, &str)] = &[
+    ("while true do end", "computing"),
+    ("while true do pcall(function() while true do end end) end", "computing"),
+    ("xpcall(function() while true do end end, function() while true do end end)", "computing"),
+    ("coroutine.wrap(function() while true do end end)()", "computing"),
+    ("while true do coroutine.wrap(function() for i = 1, 100 do end end)() end", "computing"),
+    ("string.find(string.rep('a', 100), string.rep('.-', 15) .. 'b')", "computing"),
+    ("table.sort({3, 2, 1, 5, 4}, function() while true do end end)", "computing"),
+    (
+        "local t = setmetatable({}, {__index = function() while true do end end}) return t.x",
+        "computing",
+    ),
+    ("fsx.sleep(60000)", "wall clock"),
+    ("while true do fsx.sleep(1) end", "wall clock"),
+    ("pcall(fsx.sleep, 60000) return 'keep'", "wall clock"),
+    ("local t = {} while true do t[#t + 1] = string.rep('x', 100000) .. #t end", "memory"),
+    ("return string.rep('x', 1000000000)", "memory"),
+    ("local t = {} while true do t[#t + 1] = coroutine.create(function() end) end", "memory"),
+    ("return table.create(20000000, 1)", "memory"),
+    ("return buffer.create(100000000)", "memory"),
+    ("local function f() return 1 + f() end return f()", "stack overflow"),
+    ("local t = {} t.t = t return {routes = t}", "routes: "),
+    (
+        "return {routes = setmetatable({}, {__index = function() while true do end end})}",
+        "routes: 0",
+    ),
+];
+
+#[tokio::test]
+async fn attacks_are_stopped_and_the_engine_lives() {
+    for (attack, stopped_by) in ATTACKS {
+        let files = [
+            ("37/manifest.toml", MANIFEST.to_owned()),
+            ("37/x.lua", format!("function decide()\n{attack}\nend")),
+            ("default/manifest.toml", MANIFEST.to_owned()),
+            ("default/x.lua", "function decide() return {reject = 1} end".to_owned()),
+        ];
+        let files: Vec<_> = files.iter().map(|(n, t)| (*n, t.as_str())).collect();
+        let rig = Rig::with(&files, |config| {
+            (config.threads, config.memory_mib) = (1, 8);
+            (config.route_budget_ms, config.cpu_budget_ms) = (2_000, 200);
+        });
+        let started = Instant::now();
+        let failure = rig.run(Phase::Route, 37, "").await.expect_err(attack).to_string();
+        let took = started.elapsed();
+        // Memory is met on the way to the computing budget on a machine that is slow enough.
+        let met = failure.contains(stopped_by)
+            || (*stopped_by == "memory" && failure.contains("computing"));
+        assert!(met, "{attack}: {failure}");
+        assert!(took < Duration::from_millis(2_600), "{attack}: {took:?}");
+        // The same thread, another organisation: unharmed.
+        let other = rig.run(Phase::Route, 5, "").await.expect("the platform's own");
+        assert!(matches!(other.verdict, Verdict::Reject { cause: 1, .. }), "{attack}");
+        assert!(rig.engine.is_alive());
+    }
+}
+
+#[tokio::test]
+async fn a_busy_script_lets_others_on_its_thread_have_their_turn() {
+    let busy = "function decide() local n = 0 while true do n = n + 1 end end";
+    let rig = Rig::with(
+        &[
+            ("37/manifest.toml", MANIFEST),
+            ("37/x.lua", busy),
+            ("default/manifest.toml", MANIFEST),
+            ("default/x.lua", "function decide() fsx.sleep(1) return 'keep' end"),
+        ],
+        |config| (config.threads, config.cpu_budget_ms) = (1, 3_000),
+    );
+    let busy = rig.run(Phase::Route, 37, "");
+    let others = async {
+        let started = Instant::now();
+        for _ in 0..5 {
+            rig.run(Phase::Route, 5, "").await.expect("fine");
+        }
+        started.elapsed()
+    };
+    let (busy, others) = tokio::join!(busy, others);
+    assert!(busy.expect_err("stopped").to_string().contains("computing"));
+    // Without turns, the first of them would have waited for the whole 3 s.
+    assert!(others < Duration::from_millis(1_500), "{others:?}");
+}
+
+#[tokio::test]
+async fn a_thread_that_never_comes_back_is_replaced() {
+    let rig = Rig::with(
+        &[
+            ("default/manifest.toml", MANIFEST),
+            (
+                "default/x.lua",
+                "function decide(call) if call.org == 9 then fsx.block(4000) end end",
+            ),
+        ],
+        |config| {
+            (config.threads, config.route_budget_ms, config.cpu_budget_ms) = (1, 100, 100);
+        },
+    );
+    let engine = rig.engine.clone();
+    let supervisor = tokio::spawn(async move { engine.supervise().await });
+    let started = Instant::now();
+    let failure = rig.run(Phase::Route, 9, "").await.expect_err("late");
+    assert!(matches!(failure, Failure::Budget { .. }), "{failure}");
+    // The asker did not wait for it, and soon somebody else is there.
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    while rig.run(Phase::Route, 5, "").await.is_err() {
+        assert!(started.elapsed() < Duration::from_secs(3), "nobody took the thread's place");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    supervisor.abort();
+}
+
+#[tokio::test]
+async fn organisations_are_kept_apart() {
+    let steal = "function decide()
+        local mine = fsx.route{number = '1', org = 37}
+        return fsx.route{number = '1', org = 12}
+    end";
+    let rig = Rig::new(&[("37/manifest.toml", MANIFEST), ("37/x.lua", steal)]);
+    let failure = rig.run(Phase::Route, 37, "").await.expect_err("refused").to_string();
+    assert!(failure.contains("organisation 37 may not ask for organisation 12"), "{failure}");
+    assert!(failure.starts_with("37/x.lua:3: "), "{failure}");
+    // Another organisation does not find it at all.
+    let failure = rig.run(Phase::Route, 12, "").await.expect_err("none");
+    assert_eq!(failure, Failure::NoTask { phase: "route", task: String::new() });
+
+    let forged = "function decide()
+        return {routes = {{gateway_id = 1, dial_string = 'sofia/gateway/premium/0900'}}}
+    end";
+    let rig = Rig::new(&[("37/manifest.toml", MANIFEST), ("37/x.lua", forged)]);
+    let failure = rig.run(Phase::Route, 37, "").await.expect_err("refused").to_string();
+    assert!(failure.contains("routes[1]: not given by fsx.route"), "{failure}");
+}
+
+#[tokio::test]
+async fn an_organisation_without_the_task_gets_the_platforms() {
+    let rig = Rig::new(&[
+        ("37/manifest.toml", "version = \"7\"\n[route]\nown = \"x.lua:decide\"\n"),
+        ("37/x.lua", "function decide() return {reject = 37} end"),
+        ("default/manifest.toml", MANIFEST),
+        ("default/x.lua", "function decide() return {reject = 1} end"),
+    ]);
+    for (task, cause, version) in [("own", 37, "37@7"), ("", 1, "default@1")] {
+        let outcome = rig.run(Phase::Route, 37, task).await.expect("fine");
+        assert!(matches!(outcome.verdict, Verdict::Reject { cause: c, .. } if c == cause));
+        assert_eq!(outcome.policy_version, version);
+    }
+}
+
+#[tokio::test]
+async fn a_reload_keeps_what_works() {
+    let rig = Rig::new(&[
+        ("default/manifest.toml", MANIFEST),
+        ("default/x.lua", "function decide() return require('lib.part').verdict() end"),
+        ("default/lib/part.lua", "return {verdict = function() return {reject = 1} end}"),
+    ]);
+    let cause = async || match rig.route().await.expect("fine").verdict {
+        Verdict::Reject { cause, .. } => cause,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(cause().await, 1);
+    let same = rig.engine.bundles();
+    rig.engine.reload(&rig.config);
+    let again = rig.engine.bundles();
+    assert!(Arc::ptr_eq(same.iter().next().expect("one"), again.iter().next().expect("one")));
+
+    // A file that does not compile: the bundle in force stays, and the fault names the line.
+    write(rig.dir.path(), &[("default/lib/part.lua", "return {\n\n  verdict = = 1\n}")]);
+    let (_, faults) = BundleSet::load(rig.dir.path(), &again);
+    assert_eq!(faults.len(), 1);
+    assert!(faults[0].starts_with("default/lib/part.lua:3: "), "{faults:?}");
+    assert!(faults[0].ends_with("; version 1 stays in force"), "{faults:?}");
+    rig.engine.reload(&rig.config);
+    assert_eq!(cause().await, 1);
+
+    write(
+        rig.dir.path(),
+        &[("default/lib/part.lua", "return {verdict = function() return {reject = 2} end}")],
+    );
+    rig.engine.reload(&rig.config);
+    assert_eq!(cause().await, 2);
+}
+
+#[test]
+fn faults_of_a_bundle_name_their_place() {
+    for (files, fault) in [
+        (vec![("default/x.lua", "")], "default/manifest.toml: cannot be read"),
+        (
+            vec![("default/manifest.toml", "version = \"\"")],
+            "default/manifest.toml: version is empty",
+        ),
+        (
+            vec![("default/manifest.toml", "version = \"1\"\n\nroutes = 3")],
+            "default/manifest.toml:3: unknown field `routes`",
+        ),
+        (
+            vec![("default/manifest.toml", "version = \"1\"\n[call]\nt = \"gone.lua\"")],
+            "default/manifest.toml: task \"t\": there is no file gone.lua",
+        ),
+        (
+            vec![("default/manifest.toml", MANIFEST), ("default/x.lua", "\u{1b}LuaQ")],
+            "default/x.lua: is not Lua source",
+        ),
+        (vec![("acme/manifest.toml", MANIFEST)], "acme: is no bundle"),
+        (vec![("007/manifest.toml", MANIFEST)], "007: is no bundle"),
+    ] {
+        let dir = tempfile::tempdir().expect("a folder");
+        write(dir.path(), &files);
+        let (set, faults) = BundleSet::load(dir.path(), &BundleSet::default());
+        assert!(set.is_empty());
+        assert!(faults.len() == 1 && faults[0].starts_with(fault), "{faults:?}");
+    }
+}
+
+#[tokio::test]
+async fn too_many_runs_are_refused_at_once() {
+    let rig = Rig::with(
+        &[
+            ("default/manifest.toml", MANIFEST),
+            ("default/x.lua", "function decide() fsx.sleep(300) end"),
+        ],
+        |config| (config.threads, config.max_runs_per_thread) = (1, 2),
+    );
+    let (a, b, c) = tokio::join!(rig.route(), rig.route(), async {
+        let started = Instant::now();
+        let refused = rig.route().await;
+        assert!(started.elapsed() < Duration::from_millis(250));
+        refused
+    });
+    assert!(a.is_ok() && b.is_ok());
+    assert_eq!(c, Err(Failure::Busy));
+    assert!(rig.route().await.is_ok());
+}
