@@ -51,15 +51,16 @@ impl Follower {
 
     /// Moves to the file that was verified last, if that is another than the one in hand and still
     /// stands at the path. Costs one load when it is the same; opens and maps, never reads, when not.
-    pub(crate) fn follow(&mut self, path: &Path, shared: &Shared) {
+    /// `true` when it has moved.
+    pub(crate) fn follow(&mut self, path: &Path, shared: &Shared) -> bool {
         let wanted = shared.verified.load(Acquire);
         let have = self.in_use.as_ref().map_or(0, |in_use| in_use.fingerprint);
         if wanted == 0 || wanted == have {
-            return;
+            return false;
         }
         let now = clock::monotonic_ms();
         if self.tried_at_ms.is_some_and(|tried| now.saturating_sub(tried) < RETRY_MS) {
-            return;
+            return false;
         }
         self.tried_at_ms = Some(now);
         static FAILED: OnceAMinute = OnceAMinute::new();
@@ -67,13 +68,13 @@ impl Follower {
             Ok(file) => file,
             Err(error) => {
                 FAILED.write(log::Level::Warning, format_args!("snapshot not followed: {error}"));
-                return;
+                return false;
             }
         };
         let found = fingerprint(file.id());
         if found != wanted {
             // Replaced since; the keeper has yet to look at it, or has refused it.
-            return;
+            return false;
         }
         match Snapshot::open(file) {
             Ok(snapshot) => {
@@ -83,12 +84,14 @@ impl Follower {
                 shared.own_slot().generation.store(snapshot.generation(), Relaxed);
                 self.in_use = Some(InUse { snapshot, fingerprint: wanted, since: clock::utc_s() });
                 self.tried_at_ms = None;
+                true
             }
             Err(error) => {
                 FAILED.write(
                     log::Level::Error,
                     format_args!("{}: verified, but not opened: {error}", path.display()),
                 );
+                false
             }
         }
     }

@@ -80,8 +80,12 @@ impl Worker {
             let generation = self.data.in_use().map_or(0, |in_use| generation(&in_use.snapshot));
             slot.generation.store(generation, Relaxed);
         }
-        if let Some(path) = &settings.snapshot {
-            self.data.follow(path, shared);
+        // The publisher makes the live table before the snapshot: with a new one, look at once, so that
+        // no call of a new generation is decided without its limits.
+        if let Some(path) = &settings.snapshot
+            && self.data.follow(path, shared)
+        {
+            self.live_tried_ms = None;
         }
         if let Some(path) = &settings.live {
             self.follow_live(path);

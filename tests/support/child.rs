@@ -29,8 +29,8 @@ pub struct ChildGuard {
     child: Child,
     reaper: Child,
     log: PathBuf,
-    /// Other files worth reading when the test fails.
-    also: Vec<PathBuf>,
+    /// Files worth reading when the test fails.
+    show: Vec<PathBuf>,
     status: Option<ExitStatus>,
 }
 
@@ -66,14 +66,19 @@ impl ChildGuard {
             child,
             reaper,
             log: log.to_owned(),
-            also: Vec::new(),
+            show: vec![log.to_owned()],
             status: None,
         }
     }
 
     /// Names another file whose end is printed when the test fails.
     pub fn also_show(&mut self, file: &Path) {
-        self.also.push(file.to_owned());
+        self.show.push(file.to_owned());
+    }
+
+    /// Names the files whose ends are printed instead of the log's.
+    pub fn show_instead(&mut self, files: &[&Path]) {
+        self.show = files.iter().map(|&file| file.to_owned()).collect();
     }
 
     /// Process id.
@@ -162,18 +167,19 @@ impl ChildGuard {
 
 impl Drop for ChildGuard {
     fn drop(&mut self) {
-        if self.ended().is_none() {
-            self.stop();
-        } else {
-            self.kill();
-        }
+        // Before it is stopped: what it says while ending is not what went wrong.
         if std::thread::panicking() {
-            for file in std::iter::once(&self.log).chain(&self.also) {
+            for file in &self.show {
                 let text = tail(file, TAIL_LINES);
                 if !text.is_empty() {
                     eprintln!("---- {} {}\n{text}", self.name, file.display());
                 }
             }
+        }
+        if self.ended().is_none() {
+            self.stop();
+        } else {
+            self.kill();
         }
     }
 }

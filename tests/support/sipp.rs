@@ -147,8 +147,8 @@ impl Sipp {
         more(&mut command);
         let log = run.file(&format!("sipp/{name}.log"));
         let mut child = ChildGuard::spawn(&format!("SIPp {name}"), &mut command, &log);
-        child.also_show(&errors);
-        child.also_show(&messages);
+        // Its own log is a screen of counters.
+        child.show_instead(&[&errors, &messages]);
         Self { name: name.to_owned(), child, messages, sip, _media: media }
     }
 

@@ -20,7 +20,7 @@ fn failover_on_503() {
     assert_eq!(rig.dialled_at(3001), ["447700900123"]);
     assert_eq!(rig.dialled_at(3002), ["00447700900123"]);
     rig.expect_no_calls(&[3009]);
-    let channels = rig.freeswitch.log(&rig.run).matches("] New Channel ").count();
+    let channels = rig.freeswitch.log(&rig.run).matches(" New Channel sofia/").count();
     assert_eq!(channels, 3, "the caller's leg and one an attempt");
     rig.expect_records(&words([("GENERATION", generation.to_string())]));
     rig.close();
