@@ -54,7 +54,7 @@ pub(crate) fn make(session: Session<'_>, setup: &Setup, route: &Route) -> Outcom
         started_ms,
         ..AttemptRecord::default()
     };
-    let mut answered = false;
+    let (mut answered, mut ended_ms) = (false, None);
     let cause = match variables(setup, route) {
         None => Cause::q850(28),
         Some(variables) => {
@@ -73,6 +73,8 @@ pub(crate) fn make(session: Session<'_>, setup: &Setup, route: &Route) -> Outcom
                     answered = far.answered();
                     // FreeSWITCH stamps with a clock that ticks: never before we began.
                     record.answered_ms = far.time_ms("answered_time").map(|ms| ms.max(started_ms));
+                    // By the same clock, so that the duration is right; ours where it is not set yet.
+                    ended_ms = far.time_ms("hungup_time");
                     if !answered {
                         record.sip_status = sip_status(far, "proto_specific_hangup_cause");
                     }
@@ -84,7 +86,9 @@ pub(crate) fn make(session: Session<'_>, setup: &Setup, route: &Route) -> Outcom
             }
         }
     };
-    record.ended_ms = fsx_seam::clock::utc_ms().max(started_ms);
+    record.ended_ms = ended_ms
+        .unwrap_or_else(fsx_seam::clock::utc_ms)
+        .max(record.answered_ms.unwrap_or(started_ms));
     record.cause = cause.number();
     record.cause_name = cause.name();
     record.cost = cost(route, &record);

@@ -118,7 +118,7 @@ fn try_all(
         let ends = ends_call(routing.emergency, &route, &outcome);
         last = outcome.cause;
         let answered = outcome.answered;
-        world.calls.update(&routing.facts.call_id, |call| call.attempts.push(outcome.record));
+        world.calls.attempted(&routing.facts.call_id, outcome.record);
         if answered {
             count(&world.stats.answered);
             return None;
@@ -144,7 +144,7 @@ fn remember(world: &World, setup: &Setup, uuid: &str, started_ms: i64, routing: 
     if setup.asker.is_none() && setup.spool.is_none() {
         return;
     }
-    world.calls.update(uuid, |call| {
+    world.calls.begin(uuid, |call| {
         call.facts = routing.facts.to_wire();
         call.generation = routing.generation;
         call.decided_by = routing.decided_by;

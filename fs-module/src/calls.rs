@@ -42,13 +42,15 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Changes the call of `uuid`, beginning it if need be.
-    pub(crate) fn update(&self, uuid: &str, change: impl FnOnce(&mut Call)) {
-        let mut calls = self.lock();
-        if let Some(call) = calls.get_mut(uuid) {
-            change(call);
-        } else {
-            change(calls.entry(uuid.to_owned()).or_default());
+    /// Begins the call of `uuid`, or goes on with the one that is there, and sets it by `set`.
+    pub(crate) fn begin(&self, uuid: &str, set: impl FnOnce(&mut Call)) {
+        set(self.lock().entry(uuid.to_owned()).or_default());
+    }
+
+    /// Adds an attempt to the call of `uuid`, if there is one.
+    pub(crate) fn attempted(&self, uuid: &str, attempt: AttemptRecord) {
+        if let Some(call) = self.lock().get_mut(uuid) {
+            call.attempts.push(attempt);
         }
     }
 
@@ -75,8 +77,9 @@ mod tests {
     #[test]
     fn a_call_is_reported_once() {
         let calls = Calls::default();
-        calls.update("a", |call| call.generation = 3);
-        calls.update("a", |call| call.attempts.push(AttemptRecord::default()));
+        calls.begin("a", |call| call.generation = 3);
+        calls.attempted("a", AttemptRecord::default());
+        calls.attempted("unknown", AttemptRecord::default());
         assert_eq!(calls.len(), 1);
         let call = calls.take("a").expect("was begun");
         assert_eq!((call.generation, call.attempts.len()), (3, 1));

@@ -4,9 +4,16 @@
 
 mod support;
 
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
-use support::{Host, Script, snapshot};
+use fsx_wire::{
+    answer::{Route, RouteAnswer},
+    message::Verdict,
+};
+use support::{Daemon, Host, Script, snapshot};
 
 #[test]
 fn loads_with_nothing_there_and_says_so() {
@@ -14,6 +21,7 @@ fn loads_with_nothing_there_and_says_so() {
     assert!(host.loaded.contains("loaded 16 interface api=fsx app=fsx_bridge dialplan=fsx"));
     assert!(host.loaded.contains("no configuration fsx.conf.xml"), "{}", host.loaded);
     let status = host.api("status");
+    assert!(status.starts_with("-ERR only emergency calls are routed\n"), "{status}");
     for said in ["only emergency calls are routed", "no fsx.conf.xml", "no socket configured"] {
         assert!(status.contains(said), "{said} is not in {status}");
     }
@@ -316,6 +324,67 @@ fn shutdown_ends_housekeeping() {
     host.say("shutdown");
     assert!(host.say("runtime").contains("runtime 21"));
     host.end();
+}
+
+#[test]
+fn a_policy_improves_the_plan_in_time_or_not_at_all() {
+    let mut script = Script::with_data();
+    script.param("settings", "policy", "37");
+    script.param("settings", "policy-timeout-ms", "300");
+    script.param("settings", "policy-variables", "rmUserID");
+    let route = Route {
+        gateway_id: 77,
+        number: "1".to_owned(),
+        dial_string: "sofia/gateway/gw77/1".to_owned(),
+        ..Route::default()
+    };
+    let answer = RouteAnswer { routes: vec![route], ..RouteAnswer::default() };
+    // What the policy says, the first number dialled, the leg's cause, who decided.
+    for (says, dialled, cause, by) in [
+        (Some(Verdict::Keep), Some("sofia/gateway/gw1/447700900123"), 16, "policy"),
+        (
+            Some(Verdict::Route { answer: Box::new(answer) }),
+            Some("sofia/gateway/gw77/1"),
+            16,
+            "policy",
+        ),
+        (Some(Verdict::Reject { cause: 21, reason: "no credit".to_owned() }), None, 21, "policy"),
+        (None, Some("sofia/gateway/gw1/447700900123"), 16, "fallback"),
+    ] {
+        let daemon = Daemon::start(&mut script, says);
+        let host = Host::start(&script);
+        host.begin("x", "07700900123", "37");
+        host.say("set\trmUserID\t4711");
+        host.say("outcome\ta\t16");
+        let begun = Instant::now();
+        let said = host.say("app");
+        assert!(begun.elapsed() < Duration::from_millis(1500), "{by}: {:?}", begun.elapsed());
+        let dial = said.lines().find_map(|line| line.strip_prefix("dial ")?.split(' ').next());
+        assert_eq!(dial, dialled, "{by}: {said}");
+        assert!(said.contains(&format!("app done cause={cause} ")), "{by}: {said}");
+        assert_eq!(host.get("fsx_decided_by"), by);
+        assert_eq!(host.get("fsx_policy_said"), if by == "policy" { "hello" } else { "(unset)" });
+        host.say("state\treporting");
+        host.end();
+        let (asked, records) = daemon.end();
+        assert_eq!(asked.len(), 1);
+        assert_eq!(asked[0].org, 37);
+        assert_eq!(asked[0].vars.get("rmUserID").map(String::as_str), Some("4711"));
+        assert_eq!(records.len(), 1, "the daemon took the record");
+        assert_eq!(records[0].decided_by, by);
+        assert_eq!(records[0].policy_version.is_some(), by == "policy");
+    }
+    // Not for others, not for emergencies, not for what a rule forbids.
+    let daemon = Daemon::start(&mut script, Some(Verdict::Keep));
+    let host = Host::start(&script);
+    for (number, org) in [("07700900123", "38"), ("999", "37"), ("0909123456", "37")] {
+        host.begin(number, number, org);
+        host.say("outcome\ta\t16");
+        host.say("app");
+        assert_eq!(host.get("fsx_decided_by"), "local", "{number}");
+    }
+    host.end();
+    assert_eq!(daemon.end().0.len(), 0);
 }
 
 #[test]

@@ -76,7 +76,11 @@ impl Status {
     }
 
     fn text(&self) -> String {
-        let mut text = String::new();
+        // One line for scripts: does this switch route?
+        let mut text = match self.generation {
+            0 => "-ERR only emergency calls are routed\n".to_owned(),
+            generation => format!("+OK routing by generation {generation}\n"),
+        };
         for (name, said) in &self.lines {
             text.push_str(&format!("{name:<12} {said}\n"));
         }

@@ -1,5 +1,9 @@
 //! Starting the stand-in, talking to it, and the data it routes by.
 
+mod daemon;
+
+pub(crate) use daemon::Daemon;
+
 use std::{
     cell::RefCell,
     fs,
@@ -59,6 +63,11 @@ impl Script {
     /// Adds a parameter with a country.
     pub(crate) fn country_param(&mut self, section: &str, name: &str, value: &str, country: &str) {
         self.params.push(format!("param\t{section}\t{name}\t{value}\t{country}"));
+    }
+
+    /// A path of this script's own.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
     }
 
     /// Publishes a snapshot as the daemon does: beside, then over.
