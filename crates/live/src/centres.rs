@@ -1,4 +1,9 @@
 //! Names of data centres, so that a gateway's health in each is one bit.
+//!
+//! A name is too long for one atomic, and two processes that take it down at the same moment must not
+//! take it down twice: a reader would look at one bit and a writer set the other. So a row is claimed by
+//! a 64-bit hash of the name in one exchange, and found by it; the text is there to be shown. (Two of 64
+//! names share a hash once in 10^16 files.)
 
 use std::sync::atomic::{
     AtomicU64,
@@ -10,45 +15,57 @@ use crate::{
     table::LiveTable,
 };
 
-/// States of a row: a name is written once, between the two.
-const WRITING: u64 = 1;
-const READY: u64 = 2;
+/// Places of a data centre's words.
+mod centre {
+    /// Hash of its name; 0 is a free row.
+    pub(super) const HASH: usize = 0;
+    /// 1 once the name stands whole.
+    pub(super) const READY: usize = 1;
+    /// The name, padded with zeros.
+    pub(super) const NAME: usize = 2;
+}
 
 /// Words of a name.
 const NAME_WORDS: usize = MAX_NAME / 8;
 
 type Row = [AtomicU64; CENTRE_WORDS];
 
-/// A name padded with zeros; `None` for the empty one, one with a NUL, and one too long.
-fn padded(name: &str) -> Option<[u64; NAME_WORDS]> {
+/// FNV-1a, and never 0; `None` for a name that cannot be kept.
+fn hash(name: &str) -> Option<u64> {
     let bytes = name.as_bytes();
     if bytes.is_empty() || bytes.len() > MAX_NAME || bytes.contains(&0) {
         return None;
     }
-    let mut words = [0; NAME_WORDS];
-    for (word, chunk) in words.iter_mut().zip(bytes.chunks(8)) {
+    let hash = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3));
+    Some(hash.max(1))
+}
+
+/// Whoever finds a name not yet whole writes it: all write the same, and none waits for another.
+fn write_name(row: &Row, name: &str) {
+    if row[centre::READY].load(Acquire) != 0 {
+        return;
+    }
+    for (word, chunk) in row[centre::NAME..].iter().zip(name.as_bytes().chunks(8)) {
         let mut eight = [0; 8];
         for (to, from) in eight.iter_mut().zip(chunk) {
             *to = *from;
         }
-        *word = u64::from_le_bytes(eight);
+        word.store(u64::from_le_bytes(eight), Relaxed);
     }
-    Some(words)
-}
-
-fn is_named(row: &Row, name: &[u64; NAME_WORDS]) -> bool {
-    row[1..].iter().zip(name).all(|(word, want)| word.load(Relaxed) == *want)
+    row[centre::READY].store(1, Release);
 }
 
 impl LiveTable {
     /// The bit of a data centre, if its name is known.
     pub(crate) fn centre_bit(&self, name: &str) -> Option<u64> {
-        let name = padded(name)?;
+        let want = hash(name)?;
         for n in 0..MAX_DATA_CENTRES {
             let row = self.row::<CENTRE_WORDS>(self.layout.centres, n)?;
-            match row[0].load(Acquire) {
-                READY if is_named(row, &name) => return Some(1 << n),
+            match row[centre::HASH].load(Acquire) {
                 0 => return None, // Rows are taken in order.
+                found if found == want => return Some(1 << n),
                 _ => {}
             }
         }
@@ -57,32 +74,18 @@ impl LiveTable {
 
     /// The bit of a data centre, its name taken down if it is new; `None` when it cannot be.
     pub(crate) fn claim_centre_bit(&self, name: &str) -> Option<u64> {
-        let name = padded(name)?;
+        let want = hash(name)?;
         for n in 0..MAX_DATA_CENTRES {
             let row = self.row::<CENTRE_WORDS>(self.layout.centres, n)?;
-            let mut state = row[0].load(Acquire);
-            if state == 0 {
-                match row[0].compare_exchange(0, WRITING, AcqRel, Acquire) {
-                    Ok(_) => {
-                        for (word, value) in row[1..].iter().zip(name) {
-                            word.store(value, Relaxed);
-                        }
-                        row[0].store(READY, Release);
-                        return Some(1 << n);
-                    }
-                    Err(other) => state = other,
-                }
-            }
-            // Somebody writes a name here that may be ours. Eight stores take no time; whoever died in
-            // the middle of them is passed over.
-            for _ in 0..10_000 {
-                if state != WRITING {
-                    break;
-                }
-                std::hint::spin_loop();
-                state = row[0].load(Acquire);
-            }
-            if state == READY && is_named(row, &name) {
+            let found = match row[centre::HASH].load(Acquire) {
+                0 => match row[centre::HASH].compare_exchange(0, want, AcqRel, Acquire) {
+                    Ok(_) => want,
+                    Err(other) => other,
+                },
+                found => found,
+            };
+            if found == want {
+                write_name(row, name);
                 return Some(1 << n);
             }
         }
@@ -94,10 +97,10 @@ impl LiveTable {
         let mut names = Vec::new();
         for n in 0..MAX_DATA_CENTRES {
             let Some(row) = self.row::<CENTRE_WORDS>(self.layout.centres, n) else { break };
-            if row[0].load(Acquire) != READY {
+            if row[centre::READY].load(Acquire) == 0 {
                 continue;
             }
-            let bytes: Vec<u8> = row[1..=NAME_WORDS]
+            let bytes: Vec<u8> = row[centre::NAME..centre::NAME + NAME_WORDS]
                 .iter()
                 .flat_map(|w| w.load(Relaxed).to_le_bytes())
                 .take_while(|&b| b != 0)

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! header        64 words   0-7 what the file is (never changes), 8-15 what calls read, 16-23 counters
-//! data centres  64 x 16    state, name (8 words)
+//! data centres  64 x 16    hash of the name, ready, name (8 words)
 //! owners       128 x 8     identity, epoch, boot, since
 //! gateways       n x 8     key, health known, health down, calls this second, calls begun
 //! cells          n x 128   calls in progress of one gateway, a word an owner: epoch, count

@@ -279,3 +279,25 @@ fn threads_of_one_switch_share_an_owner() {
     assert_eq!(live.calls_in_progress(5), 40_000);
     assert_eq!(live.calls_this_second(5, AT), 80_000);
 }
+
+#[test]
+fn a_row_claimed_by_two_at_once_is_one_row() {
+    for _ in 0..300 {
+        let (_dir, live) = table(64, 64);
+        let start = std::sync::Barrier::new(3);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    start.wait();
+                    for n in 0..16 {
+                        assert!(live.add_spend(n, Nano(1)));
+                        assert!(live.set_healthy(n, &format!("DC{n}"), false));
+                    }
+                });
+            }
+        });
+        let stats = live.stats();
+        assert_eq!((stats.gateways, stats.organisations, stats.data_centres), (16, 16, 16));
+        assert!((0..16).all(|n| live.spend(n) == Some(Nano(3))));
+    }
+}

@@ -39,6 +39,14 @@ fn text(path: &Path) -> String {
     fs::read_to_string(path).expect("reads")
 }
 
+/// How often this process has the file open.
+fn opened(path: &Path) -> usize {
+    fs::read_dir("/proc/self/fd")
+        .expect("lists")
+        .filter(|fd| fs::read_link(fd.as_ref().expect("entry").path()).is_ok_and(|to| to == path))
+        .count()
+}
+
 #[test]
 fn records_are_lines() {
     let at = fixture();
@@ -114,21 +122,32 @@ fn a_lock_that_is_never_given_back() {
 
 #[test]
 fn what_was_taken_while_we_waited_is_not_written_to() {
-    let at = fixture();
-    let taken = at.dir.path().join("records.spool.taking.1");
-    let mut holder = File::create(&at.path).expect("makes");
-    holder.lock().expect("locks");
-    let spool = Spool::new(&at.path).lock_wait_ms(20_000);
-    std::thread::scope(|scope| {
-        let append = scope.spawn(|| spool.append_line(b"late"));
-        // Until the appender waits for our lock there is nothing to see of it; either order is right.
-        fsx_seam::clock::pause_ms(30);
-        fs::rename(&at.path, &taken).expect("takes");
-        holder.write_all(b"early\n").expect("writes");
-        holder.unlock().expect("unlocks");
-        append.join().expect("ends").expect("appends");
-    });
-    assert_eq!((text(&taken).as_str(), text(&at.path).as_str()), ("early\n", "late\n"));
+    // Another writer may have begun the next file, or nobody.
+    for next in [None, Some("next\n")] {
+        let at = fixture();
+        let taken = at.dir.path().join("records.spool.taking.1");
+        let mut holder = File::create(&at.path).expect("makes");
+        holder.lock().expect("locks");
+        let spool = Spool::new(&at.path).lock_wait_ms(20_000);
+        std::thread::scope(|scope| {
+            let append = scope.spawn(|| spool.append_line(b"late"));
+            // Once it has the file open it can but wait for our lock.
+            let begun = Deadline::after_ms(20_000);
+            while opened(&at.path) < 2 {
+                assert!(!begun.passed(), "the appender opens the file");
+                fsx_seam::clock::pause_ms(1);
+            }
+            fs::rename(&at.path, &taken).expect("takes");
+            if let Some(next) = next {
+                fs::write(&at.path, next).expect("writes");
+            }
+            holder.write_all(b"early\n").expect("writes");
+            holder.unlock().expect("unlocks");
+            append.join().expect("ends").expect("appends");
+        });
+        assert_eq!(text(&taken), "early\n");
+        assert_eq!(text(&at.path), format!("{}late\n", next.unwrap_or_default()));
+    }
 }
 
 #[test]
