@@ -19,6 +19,7 @@
  *     stat NAME               reads a statistic
  *     child RANK              runs child_init
  *     keeper                  forks the module's process
+ *     time COUNT NUMBER       nanoseconds a call of fsx_route takes, on average
  *     quit
  * A number or flag may be given as @null (a str without bytes), @negative (a negative length) or
  * hex:616263.
@@ -32,6 +33,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef RELEASE
@@ -612,6 +614,16 @@ static int run(char **words)
 		int *org = words[2] && strcmp(words[2], "-") ? &b : NULL;
 		b = org ? atoi(words[2]) : 0;
 		printf("%d\n", command("fsx_route")(&message, number, org, flags, 0, 0, 0, 0, 0));
+	} else if (!strcmp(words[0], "time")) {
+		struct timespec from, to;
+		long n = atol(words[1]);
+		str *number = text_param(words[2], &a);
+		cmd_function fsx_route = command("fsx_route");
+		clock_gettime(CLOCK_MONOTONIC, &from);
+		for (long i = 0; i < n; i++)
+			fsx_route(&message, number, NULL, NULL, 0, 0, 0, 0, 0);
+		clock_gettime(CLOCK_MONOTONIC, &to);
+		printf("%ld\n", ((to.tv_sec - from.tv_sec) * 1000000000L + to.tv_nsec - from.tv_nsec) / n);
 	} else if (!strcmp(words[0], "next")) {
 		printf("%d\n", command("fsx_next")(&message, 0, 0, 0, 0, 0, 0, 0, 0));
 	} else if (!strcmp(words[0], "without-message")) {
