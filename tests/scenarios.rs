@@ -13,6 +13,10 @@ mod daemon_gone;
 mod emergency;
 #[path = "scenarios/failover-on-503/scenario.rs"]
 mod failover_on_503;
+#[path = "scenarios/policy-late/scenario.rs"]
+mod policy_late;
+#[path = "scenarios/proxy-fails-over/scenario.rs"]
+mod proxy_fails_over;
 #[path = "scenarios/snapshot-swapped-mid-call/scenario.rs"]
 mod snapshot_swapped_mid_call;
 #[path = "scenarios/snapshot-torn/scenario.rs"]

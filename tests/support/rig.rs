@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -116,6 +116,10 @@ impl Bench {
         let os_module = copy("libfsx.so", &run, "os/fsx.so");
         let (conf, deck) = (self.text("fsxinetd.toml"), self.text("deck.sql"));
         let mut daemon = Daemon::new(&run, &conf, &deck, &Words::new());
+        let policies = place::source(&format!("tests/scenarios/{}/policies", self.scenario));
+        if policies.is_dir() {
+            copy_tree(&policies, &daemon.file("policies"));
+        }
         if with_daemon {
             daemon.start();
         }
@@ -395,6 +399,20 @@ fn copy(product: &str, run: &RunDir, to: &str) -> String {
     let (from, to) = (place::built(product), run.file(to));
     fs::copy(&from, &to).unwrap_or_else(|e| panic!("cannot copy {}: {e}", from.display()));
     to.display().to_string()
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    let fail = |e: std::io::Error| -> ! { panic!("cannot copy {}: {e}", from.display()) };
+    fs::create_dir_all(to).unwrap_or_else(|e| fail(e));
+    for entry in fs::read_dir(from).unwrap_or_else(|e| fail(e)) {
+        let entry = entry.unwrap_or_else(|e| fail(e));
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if source.is_dir() {
+            copy_tree(&source, &target);
+        } else {
+            fs::copy(&source, &target).unwrap_or_else(|e| fail(e));
+        }
+    }
 }
 
 /// A sofia gateway, as `sofia.conf` wants it.

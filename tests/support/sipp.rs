@@ -53,6 +53,8 @@ pub struct Calls<'a> {
 /// A SIP message as SIPp saw it.
 #[derive(Clone, Debug)]
 pub struct Message {
+    /// Time of day; see [`Message::since`].
+    at: Duration,
     /// It came in (otherwise it went out).
     pub received: bool,
     /// Everything, lines ended by `\n`.
@@ -60,6 +62,13 @@ pub struct Message {
 }
 
 impl Message {
+    /// How long after `earlier` it was seen; up to a day, midnight or not.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Duration {
+        const DAY: Duration = Duration::from_secs(86_400);
+        self.at.checked_sub(earlier.at).unwrap_or_else(|| self.at + DAY - earlier.at)
+    }
+
     /// First line.
     #[must_use]
     pub fn start_line(&self) -> &str {
@@ -241,10 +250,23 @@ fn parse(log: &str) -> Vec<Message> {
         .filter_map(|block| {
             let (head, text) = block.split_once("\n\n")?;
             let received = head.contains(" message received ");
-            (received || head.contains(" message sent "))
-                .then(|| Message { received, text: text.replace('\r', "") })
+            let at = time_of_day(head.lines().next()?)?;
+            (received || head.contains(" message sent ")).then(|| Message {
+                at,
+                received,
+                text: text.replace('\r', ""),
+            })
         })
         .collect()
+}
+
+/// Reads `2026-11-21 09:04:45.185189` (older SIPps part the two with a tab).
+fn time_of_day(line: &str) -> Option<Duration> {
+    let time = line.split_whitespace().nth(1)?;
+    let mut parts = time.split(':');
+    let mut next = || parts.next()?.parse::<f64>().ok();
+    let (hours, minutes, seconds) = (next()?, next()?, next()?);
+    Duration::try_from_secs_f64(hours * 3600.0 + minutes * 60.0 + seconds).ok()
 }
 
 #[cfg(test)]
@@ -264,6 +286,7 @@ UDP message sent (262 bytes):\n\nSIP/2.0 503 Service Unavailable\nCall-ID: 1-858
         let messages = parse(LOG);
         assert_eq!(messages.len(), 2);
         assert!(messages[0].received && !messages[1].received);
+        assert_eq!(messages[1].since(&messages[0]), Duration::from_micros(143));
         assert_eq!(messages[0].dialled(), "447700900123");
         assert_eq!(messages[0].header("x-test"), Some("yes"));
         assert_eq!(messages[0].header("v=0"), None);

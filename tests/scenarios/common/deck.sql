@@ -21,7 +21,7 @@ INSERT INTO LCRRates (ID, BandID, Rate, Setup, Currency, Start, FormatNumber, Fo
 
 INSERT INTO EmergencyGateways (Country, GatewayID, Priority) VALUES ('GB', 3009, 1);
 
--- 37 is the customer of most calls; 38 has spent more than it may; 39's policy sleeps.
+-- 37 is the customer of most calls; 38 has spent more than it may; 39's policy sleeps; 40 has none.
 INSERT INTO Orgs (OrgID, HomeCountry, CallCostLimit) VALUES
-    (37, 'GB', NULL), (38, 'GB', '10'), (39, 'GB', NULL);
+    (37, 'GB', NULL), (38, 'GB', '10'), (39, 'GB', NULL), (40, 'GB', NULL);
 INSERT INTO WholesaleCallCostCache (OrgID, Cost, Time) VALUES (38, '12.5', '2026-01-01 00:00:00');
