@@ -10,7 +10,7 @@
 
 use core::fmt::Write as _;
 
-use fsx_core::{CallFacts, Plan, Reject, data::RoutingData, render};
+use fsx_core::{CallFacts, Plan, Reject, cause, data::RoutingData, render};
 
 use crate::{destination::Destinations, host::pv::Value};
 
@@ -103,6 +103,15 @@ impl<'a> Carried<'a> {
             Some(b"0") => self.column(Place::Attempt(9)).filter(|uri| !uri.is_empty()),
             _ => None,
         }
+    }
+
+    /// Whether a final answer to the present attempt ends the call, by its gateway's table or the
+    /// engine's (contract step 15).
+    #[must_use]
+    pub(crate) fn stops(&self, sip_status: u16) -> bool {
+        let own = self.column(Place::Attempt(12)).unwrap_or_default();
+        // A table that is not text is no table: the default then decides.
+        cause::stops(core::str::from_utf8(own).unwrap_or_default(), 0, sip_status)
     }
 
     /// The same answer with the next attempt as the present one; `None` when there is none. After an
@@ -358,7 +367,7 @@ mod tests {
         }
         .write(&mut text);
         text.push_str("\n3001\t101\tA B\t501\t20001\t0.0175\t0044\t4420\t0\tsip:0044@h1\td1\t\t");
-        text.push_str("\n3002\t102\tC\t502\t20002\t0.02\t44\t\t1\t\td2\tx=1\t17");
+        text.push_str("\n3002\t102\tC\t502\t20002\t0.02\t44\t\t1\t\td2\tx=1\t503");
         text
     }
 
@@ -371,6 +380,7 @@ mod tests {
         assert_eq!(value(&first, "cause"), None);
         let first = Carried::read(first.as_bytes()).expect("ours");
         assert_eq!(first.destination(), Some(&b"sip:0044@h1"[..]));
+        assert!(first.stops(486) && !first.stops(503));
         assert_eq!(first.next(), None, "the second has no destination, the first had");
         let own_uri = two_attempts().replacen("\t37\t0\t0\n", "\t37\t0\t1\n", 1);
         let first = Carried::read(own_uri.as_bytes()).expect("ours");
@@ -378,9 +388,10 @@ mod tests {
         let second = String::from_utf8(first.next().expect("a second")).expect("text");
         assert_eq!(value(&second, "attempt"), Some(Value::Number(b"2", 2)));
         assert_eq!(value(&second, "carrier"), Some(Value::Text(b"C")));
-        assert_eq!(value(&second, "stop_causes"), Some(Value::Text(b"17")));
+        assert_eq!(value(&second, "stop_causes"), Some(Value::Text(b"503")));
         let second = Carried::read(second.as_bytes()).expect("ours");
         assert_eq!(second.destination(), None);
+        assert!(second.stops(503) && !second.stops(486), "the gateway's own table");
         assert_eq!(second.next(), None);
     }
 

@@ -27,6 +27,8 @@ pub(crate) const NONE: c_int = -1;
 pub(crate) const NO_DATA: c_int = -2;
 /// Something is wrong: the log says what.
 pub(crate) const ERROR: c_int = -3;
+/// The answer ends the call: the other attempts are not for it (`fsx_next`).
+pub(crate) const STOP: c_int = -4;
 
 /// What `fsx_route` was asked in its third parameter.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -211,13 +213,17 @@ fn decide(
     }
 }
 
-/// Goes to the next attempt of the call's plan.
-pub(crate) fn fsx_next(call: &Call<'_>) -> c_int {
+/// Goes to the next attempt of the call's plan, unless the present one's SIP status ends the call.
+pub(crate) fn fsx_next(call: &Call<'_>, status: Option<c_int>) -> c_int {
     let (Some(config), Some(shared)) = (worker::config(), Shared::get()) else { return ERROR };
     let slot = shared.own_slot();
     let Some(carried) = call.value(&config.plan).and_then(Carried::read) else {
         return NO_DATA;
     };
+    // A status that is none ends nothing.
+    if status.and_then(|status| u16::try_from(status).ok()).is_some_and(|s| carried.stops(s)) {
+        return STOP;
+    }
     let Some(next) = carried.next() else { return NONE };
     if !call.set(&config.plan_all, &next) || !point(call, &next) {
         slot.errors.fetch_add(1, Relaxed);

@@ -244,10 +244,12 @@ fn attempts_follow_one_another_to_the_end() {
     ] {
         assert_eq!(host.fsx(name), value, "{name}");
     }
-    assert_eq!(host.ask(&["next"]), "1");
+    assert_eq!(host.ask(&["next", "486"]), "-4", "busy ends the call");
+    assert_eq!(host.fsx("gateway_id"), "3001");
+    assert_eq!(host.ask(&["next", "503"]), "1");
     assert_eq!(host.fsx("gateway_id"), "3002");
     assert_eq!(host.ask(&["uri"]), "sip:00447700900123@198.51.100.2");
-    assert_eq!(host.ask(&["next"]), "1");
+    assert_eq!(host.ask(&["next", "-2147483648"]), "1");
     assert_eq!(host.fsx("attempt"), "3");
     assert_eq!(host.ask(&["uri"]), "sip:00447700900123@203.0.113.3");
     for _ in 0..2 {

@@ -74,10 +74,10 @@ pub(super) unsafe extern "C" fn fsx_route(
 
 static NEXT: Site = Site::new("cmd.fsx_next");
 
-/// `fsx_next()`. Fallback: error.
+/// `fsx_next([status])`. Fallback: error.
 pub(super) unsafe extern "C" fn fsx_next(
     msg: *mut SipMsg,
-    _: *mut c_void,
+    status: *mut c_void,
     _: *mut c_void,
     _: *mut c_void,
     _: *mut c_void,
@@ -87,9 +87,11 @@ pub(super) unsafe extern "C" fn fsx_next(
     _: *mut c_void,
 ) -> c_int {
     enter(&NEXT, route::ERROR, || {
-        // SAFETY: the host passes its message.
-        match unsafe { Call::new(msg) } {
-            Some(call) => route::fsx_next(&call),
+        // SAFETY: the host passes its message and, for the parameter declared as a number, null or an
+        // `int` that lives until we return.
+        let (call, status) = unsafe { (Call::new(msg), status.cast::<c_int>().as_ref().copied()) };
+        match call {
+            Some(call) => route::fsx_next(&call, status),
             None => route::ERROR,
         }
     })

@@ -174,7 +174,7 @@ fn commands() -> Vec<CmdExport> {
     let (text, number) = (CMD_PARAM_STR | CMD_PARAM_OPT, CMD_PARAM_INT | CMD_PARAM_OPT);
     vec![
         command(c"fsx_route".as_ptr(), Some(cb::fsx_route), &[text, number, text]),
-        command(c"fsx_next".as_ptr(), Some(cb::fsx_next), &[]),
+        command(c"fsx_next".as_ptr(), Some(cb::fsx_next), &[number]),
         command(ptr::null(), None, &[]),
     ]
 }

@@ -10,7 +10,7 @@
  * Commands, one a line; words are parted by tabs, so that values may hold spaces:
  *     var NAME VALUE          sets rU, fU, ci or another variable; without VALUE it is null
  *     route NUMBER ORG FLAGS  calls fsx_route; "-" leaves a parameter out
- *     next                    calls fsx_next
+ *     next STATUS             calls fsx_next; STATUS may be left out
  *     without-message         calls every callback that takes a message with none
  *     fsx NAME                reads $fsx(NAME)
  *     uri                     shows the request URI
@@ -625,7 +625,8 @@ static int run(char **words)
 		clock_gettime(CLOCK_MONOTONIC, &to);
 		printf("%ld\n", ((to.tv_sec - from.tv_sec) * 1000000000L + to.tv_nsec - from.tv_nsec) / n);
 	} else if (!strcmp(words[0], "next")) {
-		printf("%d\n", command("fsx_next")(&message, 0, 0, 0, 0, 0, 0, 0, 0));
+		b = words[1] ? atoi(words[1]) : 0;
+		printf("%d\n", command("fsx_next")(&message, words[1] ? &b : NULL, 0, 0, 0, 0, 0, 0, 0));
 	} else if (!strcmp(words[0], "without-message")) {
 		pv_spec spec = { 0 };
 		pv_value value;
