@@ -50,9 +50,15 @@ PY
     done
     call cp.get_template salt://fsx/files/fsxinetd.toml.jinja "$dir/$name.toml" >/dev/null
     call cp.get_template salt://fsx/files/fsx.conf.xml.jinja "$dir/$name.xml" >/dev/null
-    python3 - "$dir/$name.toml" "$dir/$name.xml" "$name" <<'PY' && echo "ok   $name files" || failed=1
+    call cp.get_template salt://fsx/files/opensips-fsx.cfg.jinja "$dir/$name.cfg" >/dev/null
+    python3 - "$dir/$name.toml" "$dir/$name.xml" "$name" "$dir/$name.cfg" <<'PY' && echo "ok   $name files" || failed=1
 import sys, xml.dom.minidom
-xml.dom.minidom.parse(sys.argv[2])
+params = xml.dom.minidom.parse(sys.argv[2]).getElementsByTagName("param")
+names = [param.getAttribute("name") for param in params]
+lines = open(sys.argv[4]).read().splitlines()
+assert "snapshot" in names and 'modparam("fsx", "live", "/var/lib/fsx/routing.live")' in lines, (names, lines)
+if sys.argv[3] == "example":
+    assert "dial-string" in names and 'modparam("fsx", "gateway", "1002=sip:192.0.2.11:5060")' in lines, (names, lines)
 try:
     import tomllib
 except ImportError:

@@ -20,6 +20,17 @@ fsx:
   freeswitch:
     settings:
       data-centre: LON1
+      home-country: GB
+      policy: always
+    emergency:
+      - name: dial-string
+        country: GB
+        value: sofia/gateway/emergency/${number}
   opensips:
     modparams:
       data_centre: LON1
+      home_country: GB
+      org_var: $avp(org)
+      gateway:
+        - 1001=sip:192.0.2.10:5060
+        - 1002=sip:192.0.2.11:5060
