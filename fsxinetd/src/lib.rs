@@ -11,6 +11,8 @@
 
 pub mod config;
 pub mod db;
+pub mod demo;
+pub mod esl;
 pub mod feed;
 pub mod health;
 pub mod http;

@@ -276,6 +276,15 @@ impl Shared {
     }
 }
 
+/// Counts a run as done when dropped, however it ended.
+struct InHand(Arc<Shared>);
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.in_hand.fetch_sub(1, Relaxed);
+    }
+}
+
 impl Worker {
     fn start(n: u32, published: &PublishedHandle) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::unbounded_channel();
@@ -325,23 +334,28 @@ async fn work(
         let vm = machine(&machines, key, &bundle, job.limits, clock, &published);
         let (shared, machines) = (Arc::clone(&shared), Arc::clone(&machines));
         tokio::spawn(async move {
+            let mut job = job;
+            let in_hand = InHand(Arc::clone(&shared));
             let vm = match vm {
                 Ok(vm) => vm,
                 Err(error) => {
                     let failure = Failure::Script(format!("no virtual machine: {error}"));
                     let _ = job.reply.send(Err(failure));
-                    shared.in_hand.fetch_sub(1, Relaxed);
                     return;
                 }
             };
             let run = Arc::new(job.run);
-            let result = Watched { work: Box::pin(vm.execute(&run, &job.entry)), shared: &shared };
-            let result = result.await;
+            let work = Watched { work: Box::pin(vm.execute(&run, &job.entry)), shared: &shared };
+            let result = tokio::select! {
+                result = work => result,
+                // Nobody waits any more: the caller has hung up.
+                () = job.reply.closed() => return,
+            };
             if matches!(result, Err(Failure::Memory { .. })) {
                 // What filled it may still be there.
                 machines.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
             }
-            shared.in_hand.fetch_sub(1, Relaxed);
+            drop(in_hand);
             let _ = job.reply.send(result);
         });
     }
