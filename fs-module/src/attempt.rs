@@ -41,7 +41,13 @@ impl Outcome {
 }
 
 /// Makes the attempt. Returns when it has failed, or when the call that came of it is over.
-pub(crate) fn make(session: Session<'_>, setup: &Setup, route: &Route) -> Outcome {
+/// `withheld_cli` is the caller id that may go to a trusted trunk only.
+pub(crate) fn make(
+    session: Session<'_>,
+    setup: &Setup,
+    route: &Route,
+    withheld_cli: &str,
+) -> Outcome {
     let started_ms = fsx_seam::clock::utc_ms();
     let mut record = AttemptRecord {
         carrier_id: route.carrier_id,
@@ -55,7 +61,7 @@ pub(crate) fn make(session: Session<'_>, setup: &Setup, route: &Route) -> Outcom
         ..AttemptRecord::default()
     };
     let (mut answered, mut ended_ms) = (false, None);
-    let cause = match variables(setup, route) {
+    let cause = match variables(setup, route, withheld_cli) {
         None => Cause::q850(28),
         Some(variables) => {
             let channel = session.channel();
@@ -96,12 +102,12 @@ pub(crate) fn make(session: Session<'_>, setup: &Setup, route: &Route) -> Outcom
 }
 
 /// The new leg's variables; `None` when the number must not be put into a dial string.
-fn variables(setup: &Setup, route: &Route) -> Option<Event> {
+fn variables(setup: &Setup, route: &Route, withheld_cli: &str) -> Option<Event> {
     if !dialled::is_safe(&route.number) || route.dial_string.is_empty() {
         return None;
     }
     let mut event = Event::bare()?;
-    for (name, value) in dialled::variables(&setup.config, route) {
+    for (name, value) in dialled::variables(&setup.config, route, withheld_cli) {
         event.add(&name, &value);
     }
     Some(event)

@@ -112,7 +112,11 @@ fn try_all(
         channel.set(out::CARRIER, Some(&route.carrier_id.to_string()));
         let at = fsx_seam::clock::utc_s();
         let counted = Counted::begin(world.live(), route.gateway_id, at);
-        let outcome = attempt::make(session, setup, &route);
+        let withheld_cli = match route.withhold_cli {
+            true => attempts.withheld_cli(&routing.facts, n),
+            false => String::new(),
+        };
+        let outcome = attempt::make(session, setup, &route, &withheld_cli);
         drop(counted);
         say(session, n, attempts.len(), &route, &outcome);
         let ends = ends_call(routing.emergency, &route, &outcome);

@@ -22,36 +22,40 @@ pub(crate) fn is_safe(number: &str) -> bool {
 
 /// The variables of the new leg, in order, no name twice. The gateway's own come first and win.
 ///
-/// Withheld is RFC 3323 and 3325: an anonymous `From`, the real number only in
-/// `P-Asserted-Identity` under `Privacy: id`. A gateway that must not see it at all says
-/// `sip_cid_type=none` in its `ChannelVars`.
-pub(crate) fn variables(config: &Config, route: &Route) -> Vec<(String, String)> {
+/// A withheld number goes nowhere, except to a gateway whose own variables ask for an identity
+/// header (`sip_cid_type=pid` or `rpid`): that is a trusted trunk, which gets it under
+/// `Privacy: id` while `From` is anonymous (RFC 3323, 3325).
+pub(crate) fn variables(
+    config: &Config,
+    route: &Route,
+    withheld_cli: &str,
+) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::with_capacity(route.vars.len() + 8);
     for (name, value) in &route.vars {
         found.push((name.clone(), value.clone()));
     }
-    let mut default = |name: &str, value: String| {
+    let mut default = |name: &str, value: &str| {
         if !found.iter().any(|(known, _)| known == name) {
-            found.push((name.to_owned(), value));
+            found.push((name.to_owned(), value.to_owned()));
         }
     };
-    if !route.cli.is_empty() {
-        default("origination_caller_id_number", route.cli.clone());
-    }
     if route.withhold_cli {
-        default("origination_caller_id_name", "Anonymous".to_owned());
-        default("origination_privacy", "screen:hide_name:hide_number".to_owned());
-        default("sip_cid_type", "pid".to_owned());
-        default(
-            "sip_invite_full_from",
-            "\"Anonymous\" <sip:anonymous@anonymous.invalid>".to_owned(),
-        );
+        let trusted =
+            matches!(route.vars.get("sip_cid_type").map(String::as_str), Some("pid" | "rpid"));
+        let number = if trusted && !withheld_cli.is_empty() { withheld_cli } else { "anonymous" };
+        default("origination_caller_id_number", number);
+        default("origination_caller_id_name", "Anonymous");
+        default("origination_privacy", "screen:hide_name:hide_number");
+        default("sip_cid_type", "none");
+        default("sip_invite_full_from", "\"Anonymous\" <sip:anonymous@anonymous.invalid>");
+    } else if !route.cli.is_empty() {
+        default("origination_caller_id_number", &route.cli);
     }
     if config.progress_timeout_s > 0 {
-        default("progress_timeout", config.progress_timeout_s.to_string());
+        default("progress_timeout", &config.progress_timeout_s.to_string());
     }
-    default("fsx_gateway_id", route.gateway_id.to_string());
-    default("fsx_carrier_id", route.carrier_id.to_string());
+    default("fsx_gateway_id", &route.gateway_id.to_string());
+    default("fsx_carrier_id", &route.carrier_id.to_string());
     found
 }
 
@@ -80,28 +84,38 @@ mod tests {
         }
     }
 
-    #[test]
-    fn gateway_variables_win() {
-        let mut route = Route { cli: "4420".to_owned(), gateway_id: 7, ..Route::default() };
-        route.withhold_cli = true;
-        route.vars.insert("sip_cid_type".to_owned(), "none".to_owned());
-        let found = variables(&Config::default(), &route);
-        let value = |name: &str| {
-            let values: Vec<_> = found.iter().filter(|(n, _)| n == name).collect();
-            assert!(values.len() < 2, "{name} twice");
-            values.first().map(|(_, v)| v.as_str())
-        };
-        assert_eq!(value("sip_cid_type"), Some("none"));
-        assert_eq!(value("origination_caller_id_number"), Some("4420"));
-        assert_eq!(value("origination_privacy"), Some("screen:hide_name:hide_number"));
-        assert_eq!(value("fsx_gateway_id"), Some("7"));
-        assert_eq!(value("progress_timeout"), Some("15"));
+    fn value<'a>(found: &'a [(String, String)], name: &str) -> Option<&'a str> {
+        let mut values = found.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str());
+        let value = values.next();
+        assert_eq!(values.next(), None, "{name} twice");
+        value
     }
 
     #[test]
-    fn shown_unless_withheld() {
-        let route = Route { cli: "4420".to_owned(), ..Route::default() };
-        let found = variables(&Config::default(), &route);
-        assert!(found.iter().all(|(name, _)| name != "origination_privacy"));
+    fn gateway_variables_win() {
+        let mut route = Route { cli: "4420".to_owned(), gateway_id: 7, ..Route::default() };
+        route.vars.insert("progress_timeout".to_owned(), "3".to_owned());
+        let found = variables(&Config::default(), &route, "");
+        assert_eq!(value(&found, "progress_timeout"), Some("3"));
+        assert_eq!(value(&found, "origination_caller_id_number"), Some("4420"));
+        assert_eq!(value(&found, "fsx_gateway_id"), Some("7"));
+        assert_eq!(value(&found, "origination_privacy"), None);
+    }
+
+    #[test]
+    fn withheld_means_withheld() {
+        let mut route = Route { withhold_cli: true, ..Route::default() };
+        let found = variables(&Config::default(), &route, "4420");
+        assert!(found.iter().all(|(_, value)| !value.contains("4420")), "{found:?}");
+        assert_eq!(value(&found, "sip_cid_type"), Some("none"));
+        assert_eq!(value(&found, "origination_caller_id_number"), Some("anonymous"));
+
+        route.vars.insert("sip_cid_type".to_owned(), "pid".to_owned());
+        let found = variables(&Config::default(), &route, "4420");
+        assert_eq!(value(&found, "origination_caller_id_number"), Some("4420"));
+        assert_eq!(value(&found, "origination_privacy"), Some("screen:hide_name:hide_number"));
+        assert!(value(&found, "sip_invite_full_from").is_some_and(|from| from.contains("invalid")));
+        let found = variables(&Config::default(), &route, "");
+        assert_eq!(value(&found, "origination_caller_id_number"), Some("anonymous"));
     }
 }

@@ -16,6 +16,8 @@
 //! The module is never unloaded: data and configuration are reloaded by command, new code by a
 //! restart. Unsafe code is in `sys` and `host` only.
 
+#![deny(unsafe_code)]
+
 mod api;
 mod attempt;
 mod bridge;
@@ -74,6 +76,7 @@ impl register::Module for Fsx {
 }
 
 /// The table that FreeSWITCH's loader looks for, named after the file.
+#[allow(unsafe_code)] // The name is ours alone: FreeSWITCH makes it from the file's.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals)] // The loader's spelling.
 #[allow(private_interfaces)] // For C alone.

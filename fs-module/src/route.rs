@@ -9,7 +9,7 @@ use std::time::Instant;
 use fsx_core::{
     Candidate, Country, Decision, Plan, Reject,
     data::{Index, LiveView, NoLive, RoutingData},
-    decide, emergency,
+    decide, emergency, render,
 };
 use fsx_wire::answer::{Route, RouteAnswer};
 
@@ -91,6 +91,13 @@ impl Attempts {
             return Some(Route::new(data.routing(), &facts.borrow(), plan, candidate));
         }
         self.given.get(n.checked_sub(self.planned())?).cloned()
+    }
+
+    /// The caller id of the `n`th though it is withheld, for a trusted trunk; empty when unknown.
+    pub(crate) fn withheld_cli(&self, facts: &Facts, n: usize) -> String {
+        let Some((data, plan)) = &self.plan else { return String::new() };
+        let Some(candidate) = plan.routes().get(n) else { return String::new() };
+        render::attempt(data.routing(), &facts.borrow(), plan, candidate).cli.to_string()
     }
 }
 
