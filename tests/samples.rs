@@ -32,10 +32,16 @@ fn samples_meet_at_the_same_paths() {
     let spools = daemon("spool");
     assert!(spools.contains(&format!("\"{}\"", freeswitch("spool"))), "{spools}");
 
-    let readme = text("README.md");
-    for (parameter, path) in [("snapshot", daemon("snapshot")), ("live", daemon("live"))] {
-        let line = format!("modparam(\"fsx\", \"{parameter}\", \"{path}\")");
-        assert!(readme.contains(&line), "README.md lacks {line}");
+    for file in ["README.md", "opensips-module/README.md", "opensips-module/conf/opensips.cfg"] {
+        let text = text(file);
+        for name in ["snapshot", "live"] {
+            let start = format!("modparam(\"fsx\", \"{name}\", \"");
+            for value in text.split(&start).skip(1) {
+                let path = value.split_once('"').map_or("", |(path, _)| path);
+                assert_eq!(path, daemon(name), "{name} in {file}");
+            }
+        }
+        assert!(text.contains("modparam(\"fsx\", \"snapshot\""), "{file} names no snapshot");
     }
     let folders = text("pkg/systemd/fsx.tmpfiles.conf");
     for path in [freeswitch("snapshot"), freeswitch("spool"), freeswitch("socket")] {

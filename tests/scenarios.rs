@@ -7,6 +7,10 @@
 mod busy_stops;
 #[path = "scenarios/call-routed/scenario.rs"]
 mod call_routed;
+#[path = "scenarios/caller-gives-up/scenario.rs"]
+mod caller_gives_up;
+#[path = "scenarios/carrier-silent/scenario.rs"]
+mod carrier_silent;
 #[path = "scenarios/daemon-gone/scenario.rs"]
 mod daemon_gone;
 #[path = "scenarios/emergency/scenario.rs"]
@@ -17,6 +21,8 @@ mod failover_on_503;
 mod policy_late;
 #[path = "scenarios/proxy-fails-over/scenario.rs"]
 mod proxy_fails_over;
+#[path = "scenarios/same-answer-everywhere/scenario.rs"]
+mod same_answer_everywhere;
 #[path = "scenarios/snapshot-swapped-mid-call/scenario.rs"]
 mod snapshot_swapped_mid_call;
 #[path = "scenarios/snapshot-torn/scenario.rs"]
