@@ -19,6 +19,8 @@ mod emergency;
 mod failover_on_503;
 #[path = "scenarios/policy-late/scenario.rs"]
 mod policy_late;
+#[path = "scenarios/policy-over-event-socket/scenario.rs"]
+mod policy_over_event_socket;
 #[path = "scenarios/proxy-fails-over/scenario.rs"]
 mod proxy_fails_over;
 #[path = "scenarios/same-answer-everywhere/scenario.rs"]

@@ -1,0 +1,37 @@
+//! See README.md beside this file.
+
+use fsx_test_support::{
+    rig::{Bench, Call},
+    template::words,
+};
+
+#[test]
+fn policy_over_event_socket() {
+    let Some(bench) = Bench::find("policy-over-event-socket") else { return };
+    let mut rig = bench.start(&[
+        (3001, "carrier-503.xml"),
+        (3002, "carrier-answers.xml"),
+        (3009, "carrier-answers.xml"),
+    ]);
+    let generation = rig.generation();
+    let went_on = |log: &str| log.matches("the dialplan goes on").count();
+
+    rig.call(&Call::default());
+    assert_eq!(rig.dialled_at(3001), ["447700900123"]);
+    assert_eq!(rig.dialled_at(3002), ["00447700900123"]);
+    let log = rig.freeswitch.log(&rig.run);
+    assert!(log.contains("rmDecidedBy=outbound policy"), "the policy's variable was not set");
+    assert_eq!(went_on(&log), 0, "the policy's answer takes the call over");
+
+    rig.call(&Call { number: "999", ..Call::default() });
+    assert_eq!(rig.dialled_at(3009), ["999"]);
+
+    rig.daemon().kill();
+    rig.call(&Call { number: "07700900124", ..Call::default() });
+    assert_eq!(rig.dialled_at(3001), ["447700900123", "447700900124"]);
+    assert_eq!(rig.dialled_at(3002), ["00447700900123", "00447700900124"]);
+
+    rig.daemon().start();
+    rig.expect_records(&words([("GENERATION", generation.to_string())]));
+    rig.close();
+}
