@@ -30,6 +30,22 @@ static char *copy(const char *text)
 	return text ? strdup(text) : NULL;
 }
 
+static void vars_free(struct vars *vars)
+{
+	for (int i = 0; i < vars->n; i++) {
+		free(vars->name[i]);
+		free(vars->value[i]);
+	}
+	vars->n = 0;
+}
+
+void standin_hang_up(struct session *session)
+{
+	vars_free(&session->vars);
+	vars_free(&session->profile);
+	memset(session, 0, sizeof(*session));
+}
+
 static void vars_set(struct vars *vars, const char *name, const char *value)
 {
 	NEED(name);
@@ -282,15 +298,6 @@ int switch_event_add_header_string(struct vars *event, int stack, const char *na
 	return 0;
 }
 
-static void vars_free(struct vars *vars)
-{
-	for (int i = 0; i < vars->n; i++) {
-		free(vars->name[i]);
-		free(vars->value[i]);
-	}
-	vars->n = 0;
-}
-
 void switch_event_destroy(struct vars **event)
 {
 	NEED(event); NEED(*event);
@@ -332,9 +339,7 @@ int switch_ivr_originate(struct session *session, struct session **leg, int *cau
 	default: break;
 	}
 	struct session *made = &standin.leg;
-	vars_free(&made->vars);
-	vars_free(&made->profile);
-	memset(made, 0, sizeof(*made));
+	standin_hang_up(made);
 	snprintf(made->uuid, sizeof(made->uuid), "leg-%d", standin.next_outcome);
 	made->locks = 1;
 	made->answered = outcome->kind == 'a';

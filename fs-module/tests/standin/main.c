@@ -18,6 +18,7 @@ enum { STACK = 240 * 1024, MAX_WORDS = 8 };
 
 static struct module_table *module;
 static size_t deepest;
+static char deepest_at[64];
 
 /* Running something on a small painted stack. */
 
@@ -49,7 +50,10 @@ static void on_small_stack(void (*work)(char **, int), char **words, int n)
 	pthread_attr_destroy(&attr);
 	size_t untouched = 0;
 	while (untouched < STACK && stack[untouched] == 0xa5) untouched++;
-	if (STACK - untouched > deepest) deepest = STACK - untouched;
+	if (STACK - untouched > deepest) {
+		deepest = STACK - untouched;
+		snprintf(deepest_at, sizeof(deepest_at), "%s", words[0]);
+	}
 	munmap(stack, STACK);
 }
 
@@ -213,7 +217,7 @@ static void param(char **words, int n)
 
 static void new_call(char **words, int n)
 {
-	memset(&standin.call, 0, sizeof(standin.call));
+	standin_hang_up(&standin.call);
 	snprintf(standin.call.uuid, sizeof(standin.call.uuid), "%s", n > 1 ? words[1] : "");
 	standin.outcomes_n = standin.next_outcome = 0;
 }
@@ -286,6 +290,9 @@ int main(int argc, char **argv)
 		while (n < MAX_WORDS && (word = strsep(&rest, "\t"))) words[n++] = word;
 		obey(words, n);
 	}
-	printf("stack %zu events %d held %d\n", deepest, standin.events, standin.config_held);
+	standin_hang_up(&standin.call);
+	standin_hang_up(&standin.leg);
+	free(line);
+	printf("deepest %s stack %zu events %d held %d\n", deepest_at, deepest, standin.events, standin.config_held);
 	return 0;
 }

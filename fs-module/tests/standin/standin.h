@@ -85,6 +85,7 @@ struct state {
 extern struct state standin;
 
 void standin_die(const char *why);
+void standin_hang_up(struct session *session);
 void standin_set(struct vars *vars, const char *name, const char *value);
 const char *standin_get(const struct vars *vars, const char *name);
 
