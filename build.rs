@@ -125,11 +125,23 @@ fn opensips() {
     cc::Build::new()
         .file(&check)
         .include(&source)
+        .define("FSX_RELEASE", opensips_release(&source).as_str())
         .flag("-std=gnu11")
         .cargo_metadata(false)
         .warnings(false)
         .compile("fsx_opensips_layout");
     note(&format!("OpenSIPS layouts checked against {}", source.display()));
+}
+
+/// 3.6.8 as 30608: the release that a source tree says it is.
+fn opensips_release(source: &Path) -> String {
+    let defs = fs::read_to_string(source.join("Makefile.defs")).unwrap_or_default();
+    let number = |name: &str| {
+        let line = defs.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_prefix('='));
+        line.and_then(|value| value.trim().parse::<u32>().ok()).expect("OpenSIPS' Makefile.defs")
+    };
+    let series = number("VERSION_MAJOR") * 100 + number("VERSION_MINOR");
+    (series * 100 + number("VERSION_SUBMINOR")).to_string()
 }
 
 /// Says something without a warning: into the build's log and a file beside its output.

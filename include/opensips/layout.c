@@ -5,8 +5,8 @@
  * (opensips-module/src/release.rs). Compiled against a release's source tree, this file fails where
  * one of those beliefs is wrong. It produces nothing; see build.rs for when it runs.
  *
- * The version comes from the tree's Makefile.defs, which the headers do not have: give it as
- * -DFSX_RELEASE=30608 for 3.6.8, or leave it out, and only what is the same everywhere is checked.
+ * The headers do not know their release: it is given as -DFSX_RELEASE=30608 for 3.6.8. Without it only
+ * what is the same everywhere is checked.
  */
 #include <stddef.h>
 
@@ -46,6 +46,7 @@
 #include "sr_module.h"
 #include "pvar.h"
 #include "statistics.h"
+#include "ipc.h"
 #include "mi/mi.h"
 
 #define SAME(a, b) _Static_assert((a) == (b), #a " is not " #b)
@@ -146,6 +147,7 @@ TYPE_OF(pv_get_null, int (*)(struct sip_msg *, pv_param_t *, pv_value_t *));
 TYPE_OF(pv_get_spec_name, int (*)(struct sip_msg *, pv_param_p, pv_value_t *));
 TYPE_OF(pv_init_iname, int (*)(pv_spec_p, int));
 TYPE_OF(set_ruri, int (*)(struct sip_msg *, str *));
+TYPE_OF(ipc_send_rpc, int (*)(int, ipc_rpc_f *, void *));
 TYPE_OF(init_mi_result_object, mi_response_t *(*)(mi_item_t **));
 TYPE_OF(init_mi_error_extra, mi_response_t *(*)(int, const char *, int, const char *, int));
 TYPE_OF(add_mi_array, mi_item_t *(*)(mi_item_t *, char *, int));

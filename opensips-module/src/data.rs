@@ -2,9 +2,9 @@
 //!
 //! Reading a whole file to check it takes too long for a process that answers SIP, and there may be
 //! dozens of them. So one process of ours, the keeper, does nothing but look whether another file
-//! stands at the path, check all of it, and note its fingerprint in shared memory; a worker that sees
-//! a new fingerprint at its next call maps that very file, or stays with what it has. OpenSIPS'
-//! timers would not do for the keeper: SIP workers run timer jobs too.
+//! stands at the path, check all of it, note its fingerprint in shared memory and tell the workers; a
+//! worker that is told, or sees a new fingerprint at its next call, maps that very file, or stays with
+//! what it has. OpenSIPS' timers would not do for the keeper: SIP workers run timer jobs too.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use fsx_seam::{
 };
 use fsx_snapshot::Snapshot;
 
-use crate::host::shared::Shared;
+use crate::host::{self, shared::Shared};
 
 /// How long a worker waits before it tries again to map a file that it could not, in milliseconds.
 const RETRY_MS: u64 = 100;
@@ -36,12 +36,13 @@ pub(crate) struct InUse {
 #[derive(Debug, Default)]
 pub(crate) struct Follower {
     in_use: Option<InUse>,
-    tried_at_ms: Option<u64>,
+    /// The fingerprint that could not be mapped, and when that was tried.
+    tried: Option<(u64, u64)>,
 }
 
 impl Follower {
     pub(crate) const fn new() -> Self {
-        Self { in_use: None, tried_at_ms: None }
+        Self { in_use: None, tried: None }
     }
 
     /// What is in hand.
@@ -59,10 +60,11 @@ impl Follower {
             return false;
         }
         let now = clock::monotonic_ms();
-        if self.tried_at_ms.is_some_and(|tried| now.saturating_sub(tried) < RETRY_MS) {
+        let tried = self.tried.filter(|(fingerprint, _)| *fingerprint == wanted);
+        if tried.is_some_and(|(_, at)| now.saturating_sub(at) < RETRY_MS) {
             return false;
         }
-        self.tried_at_ms = Some(now);
+        self.tried = Some((wanted, now));
         static FAILED: OnceAMinute = OnceAMinute::new();
         let file = match MappedFile::open(path) {
             Ok(file) => file,
@@ -83,7 +85,7 @@ impl Follower {
                 }
                 shared.own_slot().generation.store(snapshot.generation(), Relaxed);
                 self.in_use = Some(InUse { snapshot, fingerprint: wanted, since: clock::utc_s() });
-                self.tried_at_ms = None;
+                self.tried = None;
                 true
             }
             Err(error) => {
@@ -163,6 +165,9 @@ pub(crate) fn look(path: &Path, shared: &Shared) -> Look {
                 shared.refused_reason.set("");
             }
             shared.verified.store(found, Release);
+            // Now, while the file stands: a worker that waits for its next call may find the path taken
+            // by a file that is refused, and be left behind.
+            host::tell_workers();
             let verb = if first { "serving" } else { "moving to" };
             log::notice(format_args!("{verb} generation {generation} of {}", path.display()));
             Look::Verified(generation)

@@ -41,6 +41,7 @@ pub(crate) fn status() -> Reply {
             json!({
                 "process": number,
                 "pid": slot.pid.load(Relaxed),
+                "worker": slot.listens.load(Relaxed) == 1,
                 "generation": slot.generation.load(Relaxed),
                 "routed": slot.routed.load(Relaxed),
                 "rejected": slot.rejected.load(Relaxed),

@@ -47,6 +47,13 @@ pub(crate) fn worker() -> Option<MutexGuard<'static, Worker>> {
     }
 }
 
+/// Moves this process to the newest data, outside of a call.
+pub(crate) fn catch_up() {
+    if let (Some(config), Some(shared), Some(mut worker)) = (config(), Shared::get(), worker()) {
+        worker.refresh(&config.settings, shared);
+    }
+}
+
 /// One process' state.
 #[derive(Debug)]
 pub(crate) struct Worker {

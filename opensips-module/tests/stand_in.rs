@@ -374,6 +374,43 @@ fn a_new_generation_is_followed_and_a_call_keeps_its_own() {
 }
 
 #[test]
+fn an_idle_worker_is_not_left_behind() {
+    let (dir, params) = published();
+    let snapshot = dir.path().join("routes.fsx");
+    let mut host = run(dir.path(), &Start { params: &params, ..Start::default() });
+    assert_eq!(host.ask(&["child", "1"]), "0");
+    assert_eq!(host.ask(&["keeper"]), "ok");
+    let next = Deck { generation: 13, first_price: "0.9" };
+    next.publish(&snapshot);
+    until("the keeper verifies 13", || {
+        host.ask(&["idle"]);
+        host.log().contains("moving to generation 13")
+    });
+    // Told by the keeper while it had no call; nothing it does from here on could find the file.
+    host.ask(&["idle"]);
+    publish(&snapshot, &next.bytes()[..99]);
+    assert_eq!(host.route("07700900123", "37"), "1");
+    assert_eq!(host.fsx("generation"), "13");
+}
+
+#[test]
+fn a_worker_that_panics_when_told_moves_at_its_next_call() {
+    let (dir, params) = published();
+    let snapshot = dir.path().join("routes.fsx");
+    let options = Start { params: &params, panic_at: Some("ipc.follow"), ..Start::default() };
+    let mut host = run(dir.path(), &options);
+    assert_eq!(host.ask(&["child", "1"]), "0");
+    assert_eq!(host.ask(&["keeper"]), "ok");
+    Deck { generation: 13, first_price: "0.9" }.publish(&snapshot);
+    until("the worker is told", || {
+        host.ask(&["idle"]);
+        host.log().contains("panic in ipc.follow at ")
+    });
+    assert_eq!(host.route("07700900123", "37"), "1");
+    assert_eq!(host.fsx("generation"), "13");
+}
+
+#[test]
 fn damaged_files_are_refused_and_the_last_good_one_serves() {
     let (dir, params) = published();
     let snapshot = dir.path().join("routes.fsx");

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use crate::{
     release::Layout,
-    sys::{MiItem, MiParams, PvElem, PvParam, PvSpec, PvValue, SipMsg, Str},
+    sys::{MiItem, MiParams, PvElem, PvParam, PvSpec, PvValue, RpcFunction, SipMsg, Str},
 };
 
 /// A symbol that OpenSIPS does not have.
@@ -44,7 +44,7 @@ macro_rules! host_functions {
                     $($name: {
                         let name = cstr(concat!(stringify!($name), "\0"));
                         // SAFETY: OpenSIPS 3.3 to 4.0 declare the function of this name with this
-                        // C signature (pvar.h, parser/msg_parser.h, mi/item.h), and a function
+                        // C signature (pvar.h, msg_parser.h, ipc.h, mi/item.h), and a function
                         // pointer is as wide as an address.
                         unsafe { core::mem::transmute::<NonNull<c_void>, $kind>(find(name)?) }
                     },)*
@@ -73,6 +73,7 @@ host_functions! {
     pv_get_spec_name: unsafe extern "C" fn(*mut SipMsg, *mut PvParam, *mut PvValue) -> c_int;
     pv_init_iname: unsafe extern "C" fn(*mut PvSpec, c_int) -> c_int;
     set_ruri: unsafe extern "C" fn(*mut SipMsg, *mut Str) -> c_int;
+    ipc_send_rpc: unsafe extern "C" fn(c_int, RpcFunction, *mut c_void) -> c_int;
     init_mi_result_object: unsafe extern "C" fn(*mut *mut MiItem) -> *mut MiItem;
     init_mi_error_extra:
         unsafe extern "C" fn(c_int, *const c_char, c_int, *const c_char, c_int) -> *mut MiItem;

@@ -144,15 +144,44 @@ pub(super) unsafe extern "C" fn mod_init() -> c_int {
 static CHILD_INIT: Site = Site::new("child_init");
 
 /// `init_child_f`: shows the process in `fsx_status` before its first call. Fallback: go on.
-pub(super) unsafe extern "C" fn child_init(_rank: c_int) -> c_int {
+pub(super) unsafe extern "C" fn child_init(rank: c_int) -> c_int {
     enter(&CHILD_INIT, 0, || {
-        if let (Some(config), Some(shared), Some(mut worker)) =
-            (worker::config(), Shared::get(), worker::worker())
+        worker::catch_up();
+        // Ranks from 1 on are workers, which the host makes listen to other processes.
+        if rank >= 1
+            && let Some(shared) = Shared::get()
         {
-            worker.refresh(&config.settings, shared);
+            shared.own_slot().listens.store(1, Relaxed);
         }
         0
     })
+}
+
+static FOLLOW: Site = Site::new("ipc.follow");
+
+/// Work that the keeper asks of a worker: move to the newest generation, idle or not. Fallback: the
+/// worker moves at its next call.
+unsafe extern "C" fn follow(_sender: c_int, _: *mut c_void) {
+    enter(&FOLLOW, (), worker::catch_up);
+}
+
+/// Asks every worker to move to the newest generation.
+pub(crate) fn tell_workers() {
+    let (Some(api), Some(shared)) = (super::api::api(), Shared::get()) else { return };
+    for (number, slot) in shared.slots().filter(|(_, slot)| slot.listens.load(Relaxed) == 1) {
+        let pid = slot.pid.load(Relaxed).cast_signed();
+        // SAFETY: signal 0 is only a question.
+        if pid <= 0 || unsafe { libc::kill(pid, 0) } != 0 {
+            // Auto-scaling ended it; its place may be taken by another, which then says so.
+            slot.listens.store(0, Relaxed);
+            continue;
+        }
+        let Ok(number) = c_int::try_from(number) else { continue };
+        // SAFETY: the process went through child_init as a worker, so the host has its pipe; the
+        // function is ours, at the same address in every fork. Not waited for: a full pipe is an error
+        // that the host logs.
+        unsafe { (api.ipc_send_rpc)(number, follow, core::ptr::null_mut()) };
+    }
 }
 
 static KEEPER: Site = Site::new("process.keeper");

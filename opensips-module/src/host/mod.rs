@@ -10,4 +10,5 @@ pub mod pv;
 pub mod shared;
 
 pub(crate) use api::process_no;
+pub(crate) use callbacks::tell_workers;
 pub(crate) use exports::version;

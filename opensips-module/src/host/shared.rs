@@ -22,6 +22,8 @@ const LINE: usize = 400;
 pub struct Slot {
     /// Process id of the last process that counted here.
     pub pid: AtomicU32,
+    /// 1 if the process takes work from others: it has been through `child_init` as a worker.
+    pub listens: AtomicU32,
     /// Generation that it decides from; 0 is none.
     pub generation: AtomicU64,
     /// Calls routed.

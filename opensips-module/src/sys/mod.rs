@@ -204,6 +204,9 @@ pub struct ProcExport {
 /// `mi_cmd_f`.
 pub type MiFunction = unsafe extern "C" fn(*const MiParams, *mut c_void) -> *mut MiItem;
 
+/// `ipc_rpc_f`: work done in another process.
+pub type RpcFunction = unsafe extern "C" fn(c_int, *mut c_void);
+
 /// `init_f`, `preinit_f`.
 pub type InitFunction = unsafe extern "C" fn() -> c_int;
 

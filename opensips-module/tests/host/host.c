@@ -19,6 +19,7 @@
  *     stat NAME               reads a statistic
  *     child RANK              runs child_init
  *     keeper                  forks the module's process
+ *     idle                    does nothing but what other processes asked for
  *     time COUNT NUMBER       nanoseconds a call of fsx_route takes, on average
  *     quit
  * A number or flag may be given as @null (a str without bytes), @negative (a negative length) or
@@ -26,6 +27,7 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -341,6 +343,24 @@ int pv_printf_s(struct sip_msg *msg, struct element *e, str *out)
 		out->len = value.rs.len;
 	}
 	return 0;
+}
+
+/* One pipe, from whichever process to the first one, which works it off before each command. */
+static int ipc[2];
+struct job { void (*run)(int, void *); void *param; };
+
+int ipc_send_rpc(int to, void (*run)(int, void *), void *param)
+{
+	struct job job = { run, param };
+	(void)to;
+	return write(ipc[1], &job, sizeof job) == sizeof job ? 0 : -1;
+}
+
+static void work_off(void)
+{
+	struct job job;
+	while (read(ipc[0], &job, sizeof job) == sizeof job)
+		job.run(7, job.param);
 }
 
 int set_ruri(struct sip_msg *msg, str *to)
@@ -686,6 +706,8 @@ static int run(char **words)
 			_exit(0);
 		}
 		puts(pid > 0 ? "ok" : "no fork");
+	} else if (!strcmp(words[0], "idle")) {
+		puts("ok");
 	} else if (!strcmp(words[0], "quit")) {
 		return 0;
 	} else {
@@ -700,6 +722,8 @@ int main(int argc, char **argv)
 	if (argc < 3)
 		return 2;
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (pipe2(ipc, O_NONBLOCK))
+		return 2;
 	load(argv[1], argv[2]);
 	for (int i = 3; i < argc; i++)
 		set_param(argv[i]);
@@ -714,6 +738,7 @@ int main(int argc, char **argv)
 		line[strcspn(line, "\n")] = 0;
 		while (n < 15 && (words[n] = strsep(&at, "\t")))
 			n++;
+		work_off();
 		if (!run(words))
 			break;
 		fflush(stdout);

@@ -1,6 +1,10 @@
-//! A stand-in host built, started and driven; and small routing files for it.
+//! A stand-in host built, started and driven; a real OpenSIPS; small routing files for both.
+
+// Each test program uses its own part.
+#![allow(dead_code)]
 
 pub(crate) mod deck;
+pub(crate) mod proxy;
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
