@@ -8,11 +8,14 @@ pub mod metrics;
 pub mod notify;
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::watch;
+
+use crate::feed::FeedStatus;
 use crate::published::PublishedHandle;
 
 /// What is known of the daemon's parts. Cheap to clone.
@@ -27,6 +30,7 @@ struct Inner {
     max_age: Duration,
     parts: [(Part, AtomicBool); 4],
     draining: AtomicBool,
+    feed: OnceLock<watch::Receiver<FeedStatus>>,
 }
 
 /// A part of the daemon that is up or not.
@@ -75,7 +79,8 @@ impl Health {
     pub fn new(published: PublishedHandle, max_age: Duration) -> Self {
         let parts = [Part::Esl, Part::Decide, Part::Cdr, Part::Policies]
             .map(|part| (part, AtomicBool::new(false)));
-        let inner = Inner { published, max_age, parts, draining: AtomicBool::new(false) };
+        let (draining, feed) = (AtomicBool::new(false), OnceLock::new());
+        let inner = Inner { published, max_age, parts, draining, feed };
         Self { inner: Arc::new(inner) }
     }
 
@@ -88,6 +93,12 @@ impl Health {
         }
     }
 
+    /// Reports on the feed, too.
+    pub fn follow(&self, feed: watch::Receiver<FeedStatus>) {
+        // There is one feed; a second would be a fault of ours, and the first is still true.
+        let _ = self.inner.feed.set(feed);
+    }
+
     /// The daemon has been told to stop: it is unready from now on, so that nobody sends it more.
     pub fn drain(&self) {
         self.inner.draining.store(true, Ordering::Relaxed);
@@ -97,6 +108,7 @@ impl Health {
     #[must_use]
     pub fn report(&self) -> (bool, Vec<Check>) {
         let mut checks = vec![self.snapshot()];
+        checks.extend(self.feed());
         for (part, up) in &self.inner.parts {
             let state = if up.load(Ordering::Relaxed) {
                 Ok(String::new())
@@ -110,6 +122,16 @@ impl Health {
             checks.push(Check { name: "draining", state, required: true });
         }
         (checks.iter().all(|c| c.state.is_ok() || !c.required), checks)
+    }
+
+    /// The database may be away: routing goes on, so this is never more than a warning.
+    fn feed(&self) -> Option<Check> {
+        let status = self.inner.feed.get()?.borrow();
+        let state = match &status.error {
+            Some(error) => Err(error.clone()),
+            None => Ok(format!("{} builds", status.builds)),
+        };
+        Some(Check { name: "feed", state, required: false })
     }
 
     fn snapshot(&self) -> Check {

@@ -1,0 +1,226 @@
+//! The decision socket: the modules ask, in frames of JSON, and get an answer before their deadline
+//! or none that matters.
+//!
+//! A Unix socket, because who asks is then known to the kernel: only root, the daemon's own user
+//! and those of the configuration are heard. Both directions are bounded: a connection has so many
+//! requests in hand and the next wait unread, and a peer that does not read its answers is closed.
+
+mod answer;
+pub mod client;
+mod peers;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fsx_wire::frame;
+use metrics::{counter, gauge};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{UnixListener, UnixStream, unix::OwnedReadHalf, unix::OwnedWriteHalf};
+use tokio::sync::{Semaphore, mpsc};
+
+pub use answer::Rooms;
+use peers::Peers;
+
+use crate::health::metrics as names;
+use crate::shutdown::Shutdown;
+use crate::{config, net};
+
+/// A bound socket, removed from the file system when dropped.
+#[derive(Debug)]
+pub struct Listener {
+    inner: UnixListener,
+    path: PathBuf,
+    inode: u64,
+    owner: u32,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // Unless somebody else has put theirs there since.
+        if std::fs::metadata(&self.path).is_ok_and(|m| m.ino() == self.inode) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Binds the socket and sets who may open it. One that a dead daemon left is replaced; one that
+/// answers is not.
+///
+/// # Errors
+/// One line that names the path.
+pub fn bind(config: &config::Decide) -> Result<Listener, String> {
+    let path = &config.socket;
+    let wrong = |doing: &str, why: &dyn std::fmt::Display| {
+        format!("decision socket {}: cannot {doing}: {why}", path.display())
+    };
+    match std::os::unix::net::UnixStream::connect(path) {
+        Ok(_) => return Err(wrong("listen", &"another fsxinetd answers there")),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path).map_err(|e| wrong("remove the old one", &e))?;
+        }
+        Err(_) => {}
+    }
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|e| wrong("make its folder", &e))?;
+    }
+    let inner = UnixListener::bind(path).map_err(|e| wrong("listen", &e))?;
+    let found = std::fs::metadata(path).map_err(|e| wrong("look at it", &e))?;
+    let listener = Listener { inner, path: path.clone(), inode: found.ino(), owner: found.uid() };
+    if !config.group.is_empty() {
+        let group = peers::group_id(&config.group)
+            .ok_or_else(|| wrong("set its group", &format!("no group \"{}\"", config.group)))?;
+        std::os::unix::fs::chown(path, None, Some(group))
+            .map_err(|e| wrong("set its group", &e))?;
+    }
+    let mode = u32::from_str_radix(&config.mode, 8).map_err(|e| wrong("set its mode", &e))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .map_err(|e| wrong("set its mode", &e))?;
+    Ok(listener)
+}
+
+impl Listener {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Serves until told to stop; requests in hand take part in the drain.
+pub async fn serve(listener: Listener, config: config::Decide, rooms: Rooms, shutdown: Shutdown) {
+    let peers = Peers::new(listener.owner, &config.allow_users);
+    let slots = Arc::new(Semaphore::new(config.max_connections as usize));
+    let rooms = Arc::new(rooms);
+    loop {
+        let accepted = tokio::select! {
+            () = shutdown.requested() => return,
+            accepted = listener.inner.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                net::accept_failed("decide", &error).await;
+                continue;
+            }
+        };
+        match stream.peer_cred() {
+            Ok(peer) if peers.allow(peer.uid()) => {}
+            Ok(peer) => {
+                counter!(names::DECIDE_REFUSED, "reason" => "user").increment(1);
+                let (uid, pid) = (peer.uid(), peer.pid());
+                tracing::warn!(uid, pid, "decision socket: this user may not ask");
+                continue;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "decision socket: cannot tell who asks");
+                continue;
+            }
+        }
+        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            counter!(names::DECIDE_REFUSED, "reason" => "too_many").increment(1);
+            continue;
+        };
+        let (config, rooms, shutdown) = (config.clone(), Arc::clone(&rooms), shutdown.clone());
+        tokio::spawn(async move {
+            gauge!(names::DECIDE_CONNECTIONS).increment(1.0);
+            attend(stream, &config, rooms, shutdown).await;
+            gauge!(names::DECIDE_CONNECTIONS).decrement(1.0);
+            drop(slot);
+        });
+    }
+}
+
+/// One connection: reads requests, answers each on a task of its own, in whatever order.
+async fn attend(
+    stream: UnixStream,
+    config: &config::Decide,
+    rooms: Arc<Rooms>,
+    shutdown: Shutdown,
+) {
+    let (mut reader, writer) = stream.into_split();
+    let in_flight = config.max_in_flight as usize;
+    let slots = Arc::new(Semaphore::new(in_flight));
+    let (replies, queue) = mpsc::channel(in_flight);
+    let patience = Duration::from_millis(config.write_timeout_ms.into());
+    let writing = tokio::spawn(write_replies(writer, queue, patience));
+    let mut buffer = Vec::with_capacity(4 << 10);
+    loop {
+        let request = tokio::select! {
+            request = next_request(&mut reader, &mut buffer) => request,
+            () = shutdown.requested() => break,
+            // The peer does not read, or has gone.
+            () = replies.closed() => break,
+        };
+        let body = match request {
+            Ok(Some(body)) => body,
+            Ok(None) => break,
+            Err(error) => {
+                tracing::warn!("decision socket: {error}; connection closed");
+                break;
+            }
+        };
+        let came = Instant::now();
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+        let (rooms, replies, working) = (Arc::clone(&rooms), replies.clone(), shutdown.working());
+        tokio::spawn(async move {
+            if let Some(reply) = rooms.answer(&body, came).await {
+                // The channel holds as many as there are slots, so this does not wait.
+                let _ = replies.send(reply).await;
+            }
+            drop((slot, working));
+        });
+    }
+    // Answers in hand are written before the connection ends.
+    drop(replies);
+    let _ = writing.await;
+}
+
+/// The next message; `None` when the peer has closed between messages.
+async fn next_request(
+    reader: &mut OwnedReadHalf,
+    buffer: &mut Vec<u8>,
+) -> io::Result<Option<Vec<u8>>> {
+    loop {
+        let too_long = |e: frame::TooLong| io::Error::new(io::ErrorKind::InvalidData, e);
+        if let Some((body, taken)) = frame::decode(buffer).map_err(too_long)? {
+            let body = body.to_vec();
+            buffer.drain(..taken);
+            return Ok(Some(body));
+        }
+        if reader.read_buf(buffer).await? == 0 {
+            return match buffer.is_empty() {
+                true => Ok(None),
+                false => Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    format!("{} bytes of a message and no more", buffer.len()),
+                )),
+            };
+        }
+    }
+}
+
+/// Writes replies as they come, those that wait together in one write.
+async fn write_replies(
+    mut writer: OwnedWriteHalf,
+    mut queue: mpsc::Receiver<Vec<u8>>,
+    patience: Duration,
+) {
+    while let Some(mut bytes) = queue.recv().await {
+        while let Ok(more) = queue.try_recv() {
+            bytes.extend_from_slice(&more);
+        }
+        match tokio::time::timeout(patience, writer.write_all(&bytes)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return,
+            Err(_) => {
+                tracing::warn!("decision socket: nothing was read in {patience:?}; closed");
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The socket as a module meets it, and as an enemy does.
+
+use std::time::Duration;
+
+use fsx_wire::message::{Ask, Outcome, PROTOCOL, Reply, Request, Verdict, WireFacts};
+use tokio::time::timeout;
+
+use super::*;
+use crate::policy::Engine;
+use crate::published::PublishedHandle;
+use crate::{cdr, shutdown};
+
+const LONG: Duration = Duration::from_secs(10);
+
+const SCRIPT: &str = "
+function decide(call)
+    session:setVariable('seen', call.number)
+    if call.number == '1' then return {reject = 21, reason = 'no'} end
+end
+function slow() fsx.sleep(400) end
+function broken() error('boom') end
+";
+
+struct Rig {
+    socket: PathBuf,
+    stopper: shutdown::Stopper,
+    dir: tempfile::TempDir,
+}
+
+async fn rig(change: impl FnOnce(&mut config::Decide)) -> Rig {
+    let dir = tempfile::tempdir().expect("a folder");
+    let bundle = dir.path().join("policies/default");
+    std::fs::create_dir_all(&bundle).expect("a folder");
+    let manifest = "version = \"9\"\n[route]\ndefault = \"x.lua:decide\"\nslow = \"x.lua:slow\"\n\
+                    broken = \"x.lua:broken\"\n";
+    std::fs::write(bundle.join("manifest.toml"), manifest).expect("written");
+    std::fs::write(bundle.join("x.lua"), SCRIPT).expect("written");
+    let policy = config::Policy {
+        dir: dir.path().join("policies"),
+        route_budget_ms: 2_000,
+        ..config::Policy::default()
+    };
+    let records = config::Cdr { store: dir.path().join("cdr.sqlite"), ..config::Cdr::default() };
+    let published = PublishedHandle::new();
+    let engine = Engine::start(&policy, published.clone()).expect("threads");
+    let (records, writer) = cdr::Intake::open(&records).await.expect("a store");
+    tokio::spawn(writer.run());
+    let socket = dir.path().join("run/decide.sock");
+    let mut decide = config::Decide { socket: socket.clone(), ..config::Decide::default() };
+    change(&mut decide);
+    let listener = bind(&decide).expect("a socket");
+    let (stopper, shutdown) = shutdown::pair();
+    tokio::spawn(serve(listener, decide, Rooms { engine, published, records }, shutdown));
+    Rig { socket, stopper, dir }
+}
+
+struct Peer {
+    stream: UnixStream,
+    buffer: Vec<u8>,
+}
+
+impl Peer {
+    async fn new(rig: &Rig) -> Self {
+        let stream = UnixStream::connect(&rig.socket).await.expect("connected");
+        Self { stream, buffer: Vec::new() }
+    }
+
+    async fn ask(&mut self, id: u64, deadline_ms: u32, ask: Ask) {
+        let request = Request { v: PROTOCOL, id, deadline_ms, ask };
+        self.send(&serde_json::to_vec(&request).expect("json")).await;
+    }
+
+    async fn send(&mut self, body: &[u8]) {
+        let bytes = frame::encode(body).expect("short");
+        self.stream.write_all(&bytes).await.expect("sent");
+    }
+
+    async fn hear(&mut self) -> Option<Reply> {
+        loop {
+            if let Some((body, taken)) = frame::decode(&self.buffer).expect("a frame") {
+                let reply = serde_json::from_slice(body).expect("a reply");
+                self.buffer.drain(..taken);
+                return Some(reply);
+            }
+            let read = self.stream.read_buf(&mut self.buffer);
+            if timeout(LONG, read).await.expect("in time").unwrap_or(0) == 0 {
+                return None;
+            }
+        }
+    }
+}
+
+fn decide(number: &str, task: &str) -> Ask {
+    let facts = WireFacts { called: number.to_owned(), org: 37, ..WireFacts::default() };
+    Ask::Decide { facts: Box::new(facts), task: task.to_owned() }
+}
+
+#[tokio::test]
+async fn requests_in_flight_are_answered_as_they_are_done() {
+    let rig = rig(|_| {}).await;
+    let mut peer = Peer::new(&rig).await;
+    peer.ask(1, 5_000, decide("1", "slow")).await;
+    peer.ask(2, 5_000, decide("1", "")).await;
+    peer.ask(3, 5_000, decide("2", "")).await;
+    peer.ask(4, 5_000, decide("2", "broken")).await;
+    peer.ask(5, 5_000, decide("2", "gone")).await;
+    peer.ask(6, 5_000, decide("999", "")).await;
+    peer.ask(7, 5_000, Ask::Status).await;
+    let mut replies = Vec::new();
+    for _ in 0..7 {
+        replies.push(peer.hear().await.expect("a reply"));
+    }
+    assert_eq!(replies.last().map(|r| r.id), Some(1), "the slow one is last");
+    replies.sort_by_key(|reply| reply.id);
+    let decided = |n: usize| match &replies[n].outcome {
+        Outcome::Decided(decision) => decision,
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(&decided(1).verdict, Verdict::Reject { cause: 21, reason } if reason == "no"));
+    assert_eq!(decided(1).policy_version, "default@9");
+    assert!(matches!(decided(2).verdict, Verdict::Keep));
+    assert_eq!(decided(2).vars["seen"], "2");
+    for (n, why) in
+        [(3, "default/x.lua:7: boom"), (4, "no policy for the route phase is called \"gone\"")]
+    {
+        assert!(
+            matches!(&replies[n].outcome, Outcome::Failed { reason, retry: false } if reason == why),
+            "{:?}",
+            replies[n]
+        );
+    }
+    // An emergency call is nobody's to decide: the policy was not asked.
+    assert!(matches!(decided(5).verdict, Verdict::Keep) && decided(5).vars.is_empty());
+    assert!(matches!(&replies[6].outcome, Outcome::Status(s) if s.generation == 0));
+}
+
+#[tokio::test]
+async fn what_is_too_late_is_not_answered() {
+    let rig = rig(|_| {}).await;
+    let mut peer = Peer::new(&rig).await;
+    peer.ask(1, 50, decide("1", "slow")).await;
+    peer.ask(2, 0, decide("1", "")).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    peer.ask(3, 5_000, Ask::Status).await;
+    let reply = peer.hear().await.expect("a reply");
+    // The first may have been told in its last millisecond that its policy was stopped.
+    let reply = if reply.id == 1 { peer.hear().await.expect("a reply") } else { reply };
+    assert_eq!(reply.id, 3);
+}
+
+#[tokio::test]
+async fn a_record_is_on_disk_when_it_is_acknowledged() {
+    let rig = rig(|_| {}).await;
+    let record: fsx_wire::record::CallRecord = serde_json::from_value(serde_json::json!({
+        "id": "r1", "switch": "opensips", "host": "h", "facts": {}, "generation": 0,
+        "decided_by": "local", "decision": "reject", "attempts": [], "started_ms": 1,
+        "ended_ms": 2, "cause": 21, "cause_name": "CALL_REJECTED"
+    }))
+    .expect("a record");
+    let mut peer = Peer::new(&rig).await;
+    for id in [1, 2] {
+        peer.ask(id, 5_000, Ask::Record { record: Box::new(record.clone()) }).await;
+        let reply = peer.hear().await.expect("a reply");
+        assert!(matches!(reply.outcome, Outcome::Recorded), "{reply:?}");
+        let path = rig.dir.path().join("cdr.sqlite");
+        let stored = cdr::list::records(&path, Default::default()).await.expect("a store");
+        assert_eq!(stored.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn strangers_and_nonsense() {
+    let rig = rig(|_| {}).await;
+    let mut peer = Peer::new(&rig).await;
+    let reason = async |peer: &mut Peer| match peer.hear().await.expect("a reply").outcome {
+        Outcome::Failed { reason, retry: false } => reason,
+        other => panic!("{other:?}"),
+    };
+    peer.send(br#"{"v": 9, "id": 4, "deadline_ms": 100, "kind": "status"}"#).await;
+    assert_eq!(reason(&mut peer).await, "protocol 9, expected 1");
+    peer.send(br#"{"v": 1, "id": 5, "deadline_ms": 100, "kind": "dance"}"#).await;
+    assert!(reason(&mut peer).await.contains("dance"));
+    // What has no id cannot be answered, and does no harm.
+    peer.send(b"not json").await;
+    peer.ask(6, 5_000, Ask::Status).await;
+    assert_eq!(peer.hear().await.map(|r| r.id), Some(6));
+    // Another protocol, or a length from hell: closed.
+    peer.stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("sent");
+    assert!(peer.hear().await.is_none());
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_is_closed_and_harms_nobody() {
+    let rig = rig(|config| {
+        (config.max_in_flight, config.write_timeout_ms) = (4, 300);
+    })
+    .await;
+    let mut deaf = Peer::new(&rig).await;
+    let request = Request { v: PROTOCOL, id: 1, deadline_ms: 5_000, ask: Ask::Status };
+    let bytes = frame::encode(&serde_json::to_vec(&request).expect("json")).expect("short");
+    // It asks for ever and never reads; the write fails once it has been closed.
+    let asking = async { while deaf.stream.write_all(&bytes).await.is_ok() {} };
+    timeout(LONG, asking).await.expect("closed in time");
+    let mut peer = Peer::new(&rig).await;
+    peer.ask(1, 5_000, Ask::Status).await;
+    assert!(peer.hear().await.is_some());
+}
+
+#[tokio::test]
+async fn connections_are_bounded_and_the_drain_answers_what_was_asked() {
+    let rig = rig(|config| config.max_connections = 1).await;
+    let mut first = Peer::new(&rig).await;
+    first.ask(1, 5_000, Ask::Status).await;
+    assert!(first.hear().await.is_some());
+    let mut second = Peer::new(&rig).await;
+    assert!(second.hear().await.is_none());
+    first.ask(2, 5_000, decide("1", "slow")).await;
+    // The request must have been read before the drain begins.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let (drained, reply) = tokio::join!(rig.stopper.drain(LONG), first.hear());
+    assert!(drained);
+    assert_eq!(reply.map(|r| r.id), Some(2));
+    assert!(first.hear().await.is_none());
+}
+
+#[tokio::test]
+async fn the_path_is_taken_from_the_dead_and_not_from_the_living() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let config = config::Decide { socket: dir.path().join("s"), ..config::Decide::default() };
+    drop(std::os::unix::net::UnixListener::bind(&config.socket).expect("a socket"));
+    let living = bind(&config).expect("the dead one's place");
+    let mode = std::fs::metadata(&config.socket).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+    let refused = bind(&config).expect_err("somebody answers");
+    assert!(refused.ends_with("cannot listen: another fsxinetd answers there"), "{refused}");
+    drop(living);
+    assert!(!config.socket.exists());
+    std::fs::write(&config.socket, "a file").expect("written");
+    assert!(bind(&config).is_err());
+    assert_eq!(std::fs::read_to_string(&config.socket).expect("untouched"), "a file");
+}
