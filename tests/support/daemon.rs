@@ -61,7 +61,7 @@ impl Daemon {
         let _ = run.write("fsx/fsxinetd.toml", &template::fill("fsxinetd.toml", conf, &all));
         let _ = run.dir("fsx/spool");
         let _ = run.dir("fsx/policies");
-        daemon.command(&["db", "migrate", &daemon.deck.url()]);
+        daemon.command(&["db", "init", "--db", &daemon.deck.url()]);
         daemon.deck.run(deck_sql);
         daemon
     }
@@ -101,7 +101,7 @@ impl Daemon {
         self.starts += 1;
         let log = self.log.with_extension(format!("{}.log", self.starts));
         let mut command = Command::new(&self.program);
-        command.arg("--config").arg(&self.config).arg("run").current_dir(&self.dir);
+        command.arg("run").arg("--config").arg(&self.config).current_dir(&self.dir);
         let mut child = ChildGuard::spawn("fsxinetd", &mut command, &log);
         let port = self.http.port();
         child.ready("/readyz", READY, || {
@@ -157,7 +157,7 @@ impl Daemon {
         get(self.http.port(), path).unwrap_or_else(|e| panic!("GET {path}: {e}"))
     }
 
-    /// Runs `fsxinetd --config … <args>` and gives what it printed.
+    /// Runs `fsxinetd <args>` and gives what it printed.
     ///
     /// # Panics
     /// When it fails.
@@ -181,8 +181,6 @@ impl Daemon {
     #[track_caller]
     pub fn try_command(&self, args: &[&str]) -> Output {
         Command::new(&self.program)
-            .arg("--config")
-            .arg(&self.config)
             .args(args)
             .current_dir(&self.dir)
             .output()

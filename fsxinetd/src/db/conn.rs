@@ -1,5 +1,7 @@
 //! One connection, and rows as text.
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -8,6 +10,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
+use tokio::time::timeout;
 
 use super::{Access, DbError, DbUrl};
 
@@ -48,11 +51,11 @@ impl TextRow for MySqlRow {
 }
 
 impl Conn {
-    /// Connects, or says within `timeout` that it cannot.
+    /// Connects, or says within `limit` that it cannot.
     ///
     /// # Errors
     /// [`DbError::NoFile`], [`DbError::Open`] or [`DbError::Timeout`].
-    pub async fn open(url: &DbUrl, access: Access, timeout: Duration) -> Result<Self, DbError> {
+    pub async fn open(url: &DbUrl, access: Access, limit: Duration) -> Result<Self, DbError> {
         let open = |source| DbError::Open { url: url.to_string(), source };
         let connect = async {
             match url {
@@ -94,11 +97,11 @@ impl Conn {
                 }
             }
         };
-        match tokio::time::timeout(timeout, connect).await {
+        match timeout(limit, connect).await {
             Ok(result) => result,
             Err(_) => Err(DbError::Timeout {
                 what: format!("cannot open {url}"),
-                after_ms: timeout.as_millis(),
+                after_ms: limit.as_millis(),
             }),
         }
     }
@@ -123,7 +126,7 @@ impl Conn {
                 Self::Mysql(c) => sql.execute(c).await.map(|done| done.rows_affected()),
             }
         };
-        match tokio::time::timeout(STATEMENT_TIMEOUT, run).await {
+        match timeout(STATEMENT_TIMEOUT, run).await {
             Ok(done) => done.map_err(|source| DbError::Query { what: what.to_owned(), source }),
             Err(_) => Err(late(what, STATEMENT_TIMEOUT)),
         }
@@ -147,10 +150,18 @@ impl Conn {
             ($conn:expr) => {{
                 let mut rows = sql.fetch($conn);
                 loop {
-                    match tokio::time::timeout(ROW_TIMEOUT, rows.next()).await {
-                        Err(_) => return Err(late(what, ROW_TIMEOUT)),
-                        Ok(None) => return Ok(()),
-                        Ok(Some(row)) => each(&row.map_err(failed)?).map_err(failed)?,
+                    // Most rows are here already; only for one that is not is a clock worth its
+                    // price.
+                    let next = match poll_fn(|cx| Poll::Ready(rows.as_mut().poll_next(cx))).await {
+                        Poll::Ready(next) => next,
+                        Poll::Pending => match timeout(ROW_TIMEOUT, rows.next()).await {
+                            Ok(next) => next,
+                            Err(_) => return Err(late(what, ROW_TIMEOUT)),
+                        },
+                    };
+                    match next {
+                        None => return Ok(()),
+                        Some(row) => each(&row.map_err(failed)?).map_err(failed)?,
                     }
                 }
             }};
@@ -213,7 +224,7 @@ impl Conn {
                 Self::Mysql(c) => drop(c.close().await),
             }
         };
-        let _ = tokio::time::timeout(Duration::from_secs(5), bye).await;
+        let _ = timeout(Duration::from_secs(5), bye).await;
     }
 }
 

@@ -27,7 +27,7 @@ INSERT INTO Numbers (ID, Number, BandID, Enabled, OrgID) VALUES
 INSERT INTO LCRRates (ID, BandID, Rate, Setup, Currency, Period, Start, Enabled, FormatNumber, FormatCLI, ABandID, InitialIncrement, NextIncrement) VALUES
     (20001, 501, '0.0125', '0.005', 'GBP', '', '2026-01-01 00:00:00', 'YES', 'E164', 'E164', NULL, 1, 1),
     (20002, 501, '0.000000001', '0', 'GBP', 'Peak', '2026-01-01 00:00:00', 'YES', '00', '', NULL, 60, 60),
-    (20003, 502, '0.02', '0', 'EUR', 'Standard', '2026-01-01 00:00:00', 'YES', '', '', NULL, 30, 6),
+    (20003, 502, '0.03', '0', 'EUR', 'Standard', '2026-01-01 00:00:00', 'YES', '', '', NULL, 30, 6),
     (20004, 502, '0.019', '0', 'GBP', '', '2026-01-01 00:00:00', 'YES', '', '', 501, 1, 1),
     (20005, 503, '0.100000000', '0', 'USD', 'Weekend', '2025-06-30 23:59:59', 'YES', 'national', '', NULL, 1, 1),
     (20006, 504, '0', '0', 'GBP', '', '1970-01-01 00:00:00', 'YES', '', '', NULL, 1, 1),

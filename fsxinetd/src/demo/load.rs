@@ -72,7 +72,7 @@ pub async fn load(
         // The rates of the deck do not age: they are no market's.
         conn.execute("renew FxRates", "UPDATE FxRates SET AsOf = CURRENT_TIMESTAMP").await?;
     } else {
-        let plan = tokio::task::block_in_place(Plan::shipped)?;
+        let plan = Plan::shipped()?;
         conn.execute("begin", if conn.is_sqlite() { "BEGIN" } else { "START TRANSACTION" }).await?;
         if let Err(error) = fill(&mut conn, &plan, progress).await {
             // The first error is the one to tell.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fsx_core::Nano;
+use fsx_core::data::LiveView;
 use fsx_live::LiveTable;
 
 use super::text::{instant, money, whole, words, yes};
@@ -64,6 +65,43 @@ impl LiveRows {
     pub(super) fn len(&self) -> (usize, usize) {
         let gateways: BTreeSet<u32> = self.health.keys().map(|(id, _)| *id).collect();
         (gateways.len(), self.spend.len())
+    }
+}
+
+/// Health and spend as the tables say now, for whoever asks without a live table.
+#[derive(Clone, Debug, Default)]
+pub struct TableLive {
+    health: BTreeMap<(u32, String), bool>,
+    spend: BTreeMap<u32, Nano>,
+}
+
+impl TableLive {
+    /// Reads both tables; rows that make no sense are left out.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn read(conn: &mut Conn) -> Result<Self, DbError> {
+        let schema = Schema::read(conn).await?;
+        let mut wrong = Vec::new();
+        Ok(Self {
+            health: read_health(conn, &schema, &mut wrong).await?,
+            spend: read_spend(conn, &schema, &mut wrong).await?,
+        })
+    }
+}
+
+impl LiveView for TableLive {
+    fn healthy(&self, gateway_id: u32, data_centre: &str) -> bool {
+        self.health.get(&(gateway_id, data_centre.to_owned())).copied().unwrap_or(true)
+    }
+    fn calls_in_progress(&self, _: u32) -> u32 {
+        0
+    }
+    fn calls_this_second(&self, _: u32, _: i64) -> u32 {
+        0
+    }
+    fn spend(&self, org_id: u32) -> Option<Nano> {
+        self.spend.get(&org_id).copied()
     }
 }
 

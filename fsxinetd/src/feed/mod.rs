@@ -26,7 +26,9 @@ mod tests;
 mod text;
 
 pub use error::FeedError;
+pub use live::TableLive;
 pub use make::{MakeSettings, make};
 pub use publish::{load, next_generation, publish, write_file};
 pub use read::{Progress, Read, ReadSettings, count, read};
 pub use run::{Feed, FeedSettings, FeedStatus};
+pub use text::instant;

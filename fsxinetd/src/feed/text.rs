@@ -60,7 +60,10 @@ pub(super) fn money(text: Option<&[u8]>) -> Result<Nano, MoneyError> {
 
 /// An instant in seconds since 1970 UTC, from `YYYY-MM-DD[ T]HH:MM:SS[.fff][Z]`, `YYYY-MM-DD` or
 /// whole seconds. Null, empty and MySQL's zero date are the beginning of time.
-pub(super) fn instant(text: Option<&[u8]>) -> Result<i64, String> {
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn instant(text: Option<&[u8]>) -> Result<i64, String> {
     let text = words(text);
     let text = text.trim();
     if text.is_empty() || text.starts_with("0000-00-00") {

@@ -1,0 +1,139 @@
+//! `fsxinetd lcr route`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use fsx_core::data::{LiveView, RoutingData};
+use fsx_core::{CallFacts, Country, decide, decide_why};
+use fsx_wire::answer::{CollectWhy, RouteAnswer};
+
+use super::{Opened, Source, batch, country, instant, now, open_source};
+use crate::cmd::{Failure, table};
+
+/// Options of `route`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RouteArgs {
+    /// The number as dialled
+    #[arg(required_unless_present = "batch", allow_hyphen_values = true)]
+    number: Option<String>,
+    /// Requests to answer, one JSON object a line ({"number", "org", "cli", "at", "dc", …}; all but
+    /// number may be left out); - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "number", requires = "json")]
+    batch: Option<PathBuf>,
+    /// Organisation
+    #[arg(long, value_name = "ID", default_value_t = 0)]
+    org: u32,
+    /// Caller's number
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    cli: Option<String>,
+    /// The caller is not to be shown
+    #[arg(long)]
+    withhold_cli: bool,
+    /// Instant of the call: 2026-01-20T10:00:00Z, or seconds since 1970; now where not given
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    at: Option<i64>,
+    /// Data centre that asks
+    #[arg(long, value_name = "NAME", default_value = "")]
+    dc: String,
+    /// Home country of the device; the organisation's where not given
+    #[arg(long, value_name = "CC", value_parser = country)]
+    country: Option<Country>,
+    /// Only gateways of this privacy class
+    #[arg(long, value_name = "NAME")]
+    privacy_class: Option<String>,
+    /// Only gateways in this PCI zone
+    #[arg(long, value_name = "NAME")]
+    pci_zone: Option<String>,
+    /// Only gateways of this carrier group
+    #[arg(long, value_name = "NAME")]
+    carrier_group: Option<String>,
+    /// The call's id, which decides how weights share calls
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    call_id: String,
+    /// Attempts at most; 0 is the default of 8
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    max_attempts: u8,
+    /// Say what was left out, and why
+    #[arg(long)]
+    why: bool,
+    /// JSON on standard output
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    pub(super) source: Source,
+}
+
+impl RouteArgs {
+    /// A call as the demonstration makes it, explained.
+    pub(in crate::cmd) fn of_call(number: &str, org: u32, dc: &str) -> Self {
+        Self {
+            number: Some(number.to_owned()),
+            org,
+            dc: dc.to_owned(),
+            why: true,
+            ..Self::default()
+        }
+    }
+
+    fn facts<'a>(&'a self, number: &'a str, now: i64) -> CallFacts<'a> {
+        CallFacts {
+            called: number.as_bytes(),
+            caller: self.cli.as_deref().map(str::as_bytes),
+            withhold_cli: self.withhold_cli,
+            org_id: self.org,
+            home_country: self.country,
+            data_centre: &self.dc,
+            at: self.at.unwrap_or(now),
+            call_id: self.call_id.as_bytes(),
+            privacy_class: self.privacy_class.as_deref(),
+            pci_zone: self.pci_zone.as_deref(),
+            carrier_group: self.carrier_group.as_deref(),
+            max_attempts: self.max_attempts,
+        }
+    }
+}
+
+pub(super) async fn route(args: RouteArgs) -> Result<ExitCode, Failure> {
+    let opened = open_source(&args.source, args.at).await?;
+    if let Some(path) = &args.batch {
+        return batch::batch(&opened, path);
+    }
+    println!("{}", one(&opened, &args)?.trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The answer to one question, as JSON or for people.
+pub(in crate::cmd) fn one(opened: &Opened, args: &RouteArgs) -> Result<String, Failure> {
+    let number = args.number.as_deref().unwrap_or_default();
+    let facts = args.facts(number, now());
+    let answer = answer(&opened.data, &*opened.live, &facts, args.why);
+    if args.json {
+        return serde_json::to_string(&answer).map_err(Failure::failed);
+    }
+    let names = table::carrier_names(&opened.data);
+    let mut text = table::human(&answer, args.why, &names);
+    let horizon = opened.data.settings().horizon_end;
+    if facts.at >= horizon {
+        text.push_str(
+            "note: past the snapshot's horizon, so only rates without a period were used\n",
+        );
+    }
+    Ok(text)
+}
+
+pub(super) fn answer<D: RoutingData + ?Sized>(
+    data: &D,
+    live: &dyn LiveView,
+    facts: &CallFacts<'_>,
+    why: bool,
+) -> RouteAnswer {
+    if why {
+        let mut reasons = CollectWhy::new(data);
+        let decision = decide_why(data, live, facts, &mut reasons);
+        RouteAnswer::new(data, facts, &decision, reasons.rows)
+    } else {
+        let decision = decide(data, live, facts);
+        RouteAnswer::new(data, facts, &decision, Vec::new())
+    }
+}

@@ -1,0 +1,215 @@
+//! The commands as somebody types them.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use clap::{Command, FromArgMatches, Subcommand};
+use fsx_wire::answer::RouteAnswer;
+
+use super::*;
+use crate::cmd::db::DbCommand;
+use crate::cmd::demo::DemoCommand;
+use crate::db::testing::{self, SAMPLE, open, sqlite_url};
+use crate::db::{self, DbUrl};
+
+fn typed<C: Subcommand + FromArgMatches>(words: &[&str]) -> Result<C, clap::Error> {
+    let tree = C::augment_subcommands(Command::new("fsxinetd"));
+    C::from_arg_matches(&tree.try_get_matches_from([&["fsxinetd"], words].concat())?)
+}
+
+fn lcr(words: &[&str]) -> LcrCommand {
+    typed(words).unwrap_or_else(|e| panic!("{e}"))
+}
+
+async fn sample(dir: &Path) -> DbUrl {
+    let url = sqlite_url(dir);
+    let mut conn = open(&url, db::Access::Create).await;
+    db::migrate(&mut conn).await.expect("migrates");
+    testing::run(&mut conn, SAMPLE).await;
+    conn.close().await;
+    url
+}
+
+async fn asked(words: &[&str]) -> RouteAnswer {
+    let LcrCommand::Route(args) = lcr(&[&["route", "--json"], words].concat()) else {
+        panic!("route is route")
+    };
+    let opened = match open_source(&args.source, args_at(words)).await {
+        Ok(opened) => opened,
+        Err(failure) => panic!("{failure:?}"),
+    };
+    let json = one(&opened, &args).expect("answers");
+    serde_json::from_str(&json).expect("JSON")
+}
+
+/// What `route` takes from `--at`.
+fn args_at(words: &[&str]) -> Option<i64> {
+    let at = words.iter().position(|w| *w == "--at")?;
+    instant(words[at + 1]).ok()
+}
+
+#[test]
+fn the_commands_are_well_formed() {
+    for tree in [
+        LcrCommand::augment_subcommands(Command::new("lcr")),
+        DbCommand::augment_subcommands(Command::new("db")),
+        DemoCommand::augment_subcommands(Command::new("demo")),
+    ] {
+        tree.debug_assert();
+    }
+    for words in [
+        &["route"][..],
+        &["route", "1", "--org", "-1"],
+        &["route", "1", "--at", "soon"],
+        &["route", "1", "--country", "GBR"],
+        &["route", "1", "--snapshot", "a", "--db", "sqlite:b"],
+        &["route", "--batch", "-"],
+        &["build", "--db", "sqlite:x"],
+        &["build", "--db", "sqlite:x", "--out", "y", "--max-loss-percent", "101"],
+        &["verify"],
+    ] {
+        let error = typed::<LcrCommand>(words).expect_err(&words.join(" "));
+        assert_eq!(error.exit_code(), 2, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn one_question_has_the_contracts_answer() {
+    let dir = tempfile::tempdir().expect("dir");
+    let url = sample(dir.path()).await.to_string();
+    let at = "2026-01-20T20:00:00Z";
+    let words = ["07700900123", "--db", &url, "--at", at, "--dc", "NYC1", "--cli", "02079460000"];
+    let answer = asked(&words).await;
+    assert_eq!((answer.decision.as_str(), answer.number.as_str()), ("route", "447700900123"));
+    assert_eq!((answer.at.as_str(), answer.data_centre.as_str()), (at, "NYC1"));
+    let route = &answer.routes[0];
+    assert_eq!((route.carrier_id, route.gateway_id, route.rate_id), (101, 3001, 20001));
+    assert_eq!((route.rate.as_str(), route.setup.as_str()), ("0.0125", "0.005"));
+    assert_eq!((route.cost_per_min.as_str(), route.currency.as_str()), ("0.0175", "GBP"));
+    assert_eq!((route.prefix.as_str(), route.cli.as_str()), ("447700", "442079460000"));
+    assert_eq!(route.dial_string, "sofia/gateway/gw3001/447700900123");
+    assert!(answer.excluded.is_empty(), "nobody asked why");
+
+    // The health that the table has: 3001 is down in LON1.
+    let words = ["07700900123", "--db", &url, "--at", at, "--dc", "LON1", "--why"];
+    let answer = asked(&words).await;
+    assert!(answer.routes.iter().all(|r| r.gateway_id != 3001), "{answer:?}");
+    let left_out = |id| answer.excluded.iter().any(|e| e.gateway_id == Some(id));
+    assert!(left_out(3001), "{answer:?}");
+
+    // The spend that the table has: 42 is at its limit, and may call for help all the same.
+    let answer = asked(&["2025550123", "--org", "42", "--db", &url, "--at", at]).await;
+    assert_eq!((answer.cause, answer.reason.as_deref()), (Some(21), Some("spend limit reached")));
+    let answer = asked(&["999", "--org", "42", "--country", "gb", "--db", &url, "--at", at]).await;
+    assert!(answer.emergency && answer.routes.len() == 2, "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_snapshot_is_built_verified_and_asked() {
+    let dir = tempfile::tempdir().expect("dir");
+    let url = sample(dir.path()).await.to_string();
+    let out = dir.path().join("routes");
+    let file = out.to_str().expect("a path");
+    let at = "2026-01-20T20:00:00Z";
+    let build = ["build", "--db", &url, "--out", file, "--at", at];
+    for expected in 1..=2 {
+        assert_eq!(run(lcr(&build)).await, ExitCode::SUCCESS);
+        let snapshot = feed::load(&out).expect("good").expect("there");
+        assert_eq!(fsx_core::data::RoutingData::generation(&snapshot), expected);
+    }
+    assert_eq!(run(lcr(&["verify", file])).await, ExitCode::SUCCESS);
+    assert_eq!(run(lcr(&["verify", file, "--json"])).await, ExitCode::SUCCESS);
+    let from_file = asked(&["07700900123", "--snapshot", file, "--at", at]).await;
+    let from_db = asked(&["07700900123", "--db", &url, "--at", at]).await;
+    assert_eq!(from_file.routes, from_db.routes);
+
+    // A refused build leaves the good file.
+    let good = std::fs::read(&out).expect("reads");
+    let mut conn = open(&url.parse().expect("url"), db::Access::ReadWrite).await;
+    testing::run(&mut conn, "UPDATE LCRRates SET Rate = 'free'").await;
+    conn.close().await;
+    assert_eq!(run(lcr(&build)).await, ExitCode::FAILURE);
+    assert_eq!(std::fs::read(&out).expect("reads"), good);
+
+    // Cut or flipped anywhere it is refused, with exit code 1.
+    for (cut, flip) in [(good.len() / 2, None), (40, None), (good.len(), Some(good.len() - 9))] {
+        let mut bytes = good[..cut].to_vec();
+        if let Some(at) = flip {
+            bytes[at] ^= 0x10;
+        }
+        std::fs::write(&out, bytes).expect("writes");
+        assert_eq!(run(lcr(&["verify", file])).await, ExitCode::FAILURE);
+        assert_eq!(run(lcr(&["route", "1", "--snapshot", file])).await, ExitCode::FAILURE);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_the_askers_mistake() {
+    let dir = tempfile::tempdir().expect("dir");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (none, no_db) = (path("none"), format!("sqlite:{}", path("none.sqlite")));
+    let out = path("out");
+    for words in [
+        &["verify", &none][..],
+        &["route", "1", "--snapshot", &none],
+        &["route", "1", "--db", &no_db],
+        &["route", "1", "--db", "lcr.sqlite"],
+        &["route", "1", "--db", &no_db, "--base-currency", "POUND"],
+        &["build", "--db", &no_db, "--out", &out],
+        &["build", "--db", "oracle://x/y", "--out", &out],
+        &["route", "--json", "--batch", &none, "--db", &no_db],
+    ] {
+        assert_eq!(run(lcr(words)).await, ExitCode::from(2), "{words:?}");
+    }
+    let command = typed::<DbCommand>(&["migrate", "--db", &no_db]).expect("well typed");
+    assert_eq!(crate::cmd::db::run(command).await, ExitCode::from(2));
+    let command = typed::<DbCommand>(&["init", "--db", &no_db]).expect("well typed");
+    assert_eq!(crate::cmd::db::run(command).await, ExitCode::SUCCESS);
+    let command = typed::<DbCommand>(&["check", &no_db]).expect("well typed");
+    assert_eq!(crate::cmd::db::run(command).await, ExitCode::SUCCESS);
+    // A file that is no database, and a server that is not there, are failures.
+    std::fs::write(dir.path().join("text"), "not a database at all, but a text").expect("writes");
+    let text = format!("sqlite:{}", path("text"));
+    assert_eq!(run(lcr(&["route", "1", "--db", &text])).await, ExitCode::FAILURE);
+    let nobody = format!("mysql://root@localhost/lcr?socket={}", path("sock"));
+    assert_eq!(run(lcr(&["route", "1", "--db", &nobody])).await, ExitCode::FAILURE);
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_line_by_line() {
+    let dir = tempfile::tempdir().expect("dir");
+    let url = sample(dir.path()).await.to_string();
+    let source = Source { db: Some(url), ..Source::default() };
+    let at = instant("2026-01-20T20:00:00Z").expect("instant");
+    let Ok(opened) = open_source(&source, Some(at)).await else { panic!("opens") };
+    let questions = concat!(
+        r#"{"number":"07700900123","at":"2026-01-20T20:00:00Z"}"#,
+        "\n\n",
+        r#"{"number":"07700900123","at":1768939200,"dc":"LON1","why":true}"#,
+        "\n",
+        r#"{"number":"+","org":37}"#,
+        "\n",
+        r#"{"org":37}"#,
+        "\n",
+        r#"{"number":"1","profile":"quality"}"#,
+        "\n",
+        "not json\n",
+        r#"{"number":"999","org":37,"country":"GB"}"#,
+    );
+    let mut out = Vec::new();
+    let code = batch::answer_all(&opened, Cursor::new(questions), &mut out).expect("answers");
+    assert_eq!(code, ExitCode::FAILURE);
+    let text = String::from_utf8(out).expect("text");
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert_eq!(lines.len(), 7, "{text}");
+    assert_eq!(lines[0]["routes"][0]["gateway_id"], 3001);
+    assert_eq!(lines[1]["routes"][0]["gateway_id"], 3002);
+    assert!(lines[1]["excluded"].as_array().is_some_and(|all| !all.is_empty()));
+    assert_eq!(lines[2]["cause"], 28);
+    for (at, part) in [(3, "number"), (4, "profile"), (5, "expected")] {
+        assert!(lines[at]["error"].as_str().is_some_and(|e| e.contains(part)), "{}", lines[at]);
+    }
+    assert_eq!(lines[5]["line"], 7);
+    assert_eq!(lines[6]["emergency"], true);
+}

@@ -1,0 +1,80 @@
+//! The commands that need no configuration file and no daemon.
+//!
+//! Each is a clap type and a `run` that gives the exit code: 0 done, 1 failed, 2 asked wrongly. What
+//! goes wrong is said in one line on standard error.
+
+pub mod db;
+pub mod demo;
+pub mod lcr;
+
+mod progress;
+mod table;
+
+use std::fmt::Display;
+use std::process::ExitCode;
+use std::time::Duration;
+
+pub(crate) use progress::Progress;
+
+use crate::db::{Access, Conn, DbError, DbUrl};
+use crate::feed::FeedError;
+
+/// How long connecting to a database may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Why a command ends early: the line to say, and whose fault it is.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Asked wrongly: exit 2.
+    Usage(String),
+    /// Did not work: exit 1.
+    Failed(String),
+}
+
+impl Failure {
+    pub(crate) fn usage(line: impl Display) -> Self {
+        Self::Usage(line.to_string())
+    }
+
+    pub(crate) fn failed(line: impl Display) -> Self {
+        Self::Failed(line.to_string())
+    }
+}
+
+impl From<DbError> for Failure {
+    fn from(error: DbError) -> Self {
+        if error.is_usage() { Self::usage(error) } else { Self::failed(error) }
+    }
+}
+
+impl From<FeedError> for Failure {
+    fn from(error: FeedError) -> Self {
+        match error {
+            FeedError::Db(error) => error.into(),
+            other => Self::failed(other),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::failed(error)
+    }
+}
+
+/// The exit code, with the line said.
+fn exit(result: Result<ExitCode, Failure>) -> ExitCode {
+    let (line, code) = match result {
+        Ok(code) => return code,
+        Err(Failure::Usage(line)) => (line, 2),
+        Err(Failure::Failed(line)) => (line, 1),
+    };
+    eprintln!("fsxinetd: {line}");
+    ExitCode::from(code)
+}
+
+async fn open(url: &str, access: Access) -> Result<(DbUrl, Conn), Failure> {
+    let url: DbUrl = url.parse()?;
+    let conn = Conn::open(&url, access, CONNECT_TIMEOUT).await?;
+    Ok((url, conn))
+}
