@@ -43,6 +43,10 @@ pub struct Settings {
     pub horizon_end: i64,
     /// Steps 6 and 7 fall back to a shorter prefix (`unusable_prefix = "shorter"`).
     pub shorter_prefix: bool,
+    /// Some override is for everyone.
+    pub has_overrides: bool,
+    /// First second from which ranked lists hold; an earlier instant is decided row by row.
+    pub ranked_from: i64,
 }
 
 /// An organisation (`Orgs`).
@@ -56,6 +60,8 @@ pub struct Org {
     pub call_cost_limit: Option<Nano>,
     /// It has numbers of its own (`Numbers.OrgID`).
     pub has_private_numbers: bool,
+    /// It has overrides of its own.
+    pub has_overrides: bool,
 }
 
 /// A carrier (`Carriers`).
@@ -165,6 +171,82 @@ pub struct Offer {
     pub prefix_len: u8,
 }
 
+/// What the engine needs of a band: no texts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BandTerms {
+    /// As [`Band::enabled`].
+    pub enabled: bool,
+    /// As [`Band::first_rate`].
+    pub first_rate: u32,
+    /// As [`Band::rates`].
+    pub rates: u32,
+}
+
+/// What the engine needs of a rate: when it holds, and what it costs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RateTerms {
+    /// The band it belongs to.
+    pub band: Index,
+    /// As [`Rate::start`].
+    pub start: i64,
+    /// As [`Rate::period`].
+    pub period: Index,
+    /// As [`Rate::a_band`].
+    pub a_band: Index,
+    /// As [`Rate::cost_per_min`].
+    pub cost_per_min: Option<Nano>,
+}
+
+/// What the engine needs of a carrier.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CarrierTerms {
+    /// As [`Carrier::id`].
+    pub id: u32,
+    /// As [`Carrier::closed_loop`].
+    pub closed_loop: bool,
+    /// As [`Carrier::private_services`].
+    pub private_services: bool,
+    /// Some gateway of it has a weight.
+    pub weighted: bool,
+    /// As [`Carrier::first_gateway`].
+    pub first_gateway: u32,
+    /// As [`Carrier::gateways`].
+    pub gateways: u32,
+}
+
+/// What the engine needs of a gateway, unless the call asks for a class, zone or group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GatewayTerms {
+    /// As [`Gateway::id`].
+    pub id: u32,
+    /// Bits of its data centres; 0 serves all.
+    pub data_centres: u64,
+    /// As [`Gateway::conc_calls`].
+    pub conc_calls: u32,
+    /// As [`Gateway::max_cps`].
+    pub max_cps: u32,
+    /// As [`Gateway::weight`].
+    pub weight: u32,
+    /// As [`Gateway::reliability`].
+    pub reliability: u8,
+    /// As [`Gateway::health_checked`].
+    pub health_checked: bool,
+}
+
+/// An entry of a ranked list: its rate is settled, whoever calls and whenever.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ranked {
+    /// Whose offer.
+    pub carrier: Index,
+    /// Its rate.
+    pub rate: Index,
+    /// Length of the matched prefix.
+    pub prefix_len: u8,
+    /// It costs the same as the entry before or after it, so that the best gateway left decides
+    /// between them.
+    pub tied: bool,
+}
+
 /// What an override does (contract step 10).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OverrideAction {
@@ -231,6 +313,22 @@ pub trait RoutingData {
     fn override_rule(&self, org_id: u32, number: Key, prefix_len: u8, n: u32) -> Option<Override>;
     /// Whether `org_id` may use a closed-loop carrier (`ClosedLoopCarriers`).
     fn closed_loop_member(&self, org_id: u32, carrier: Index) -> bool;
+    /// How many entries of a list stand in the order of the default profile, cheapest first, each
+    /// with its rate settled; 0 where that depends on the call (its instant, its caller, a closed
+    /// loop). The rest of such a list can never be used.
+    fn ranked_len(&self, list: OfferList) -> u32;
+    /// The `n`th entry of a ranked list.
+    fn ranked(&self, list: OfferList, n: u32) -> Option<Ranked>;
+    /// The bit of a data centre in [`GatewayTerms::data_centres`]; 0 for one that no gateway names.
+    fn data_centre_bit(&self, name: &str) -> u64;
+    /// A carrier row without its texts.
+    fn carrier_terms(&self, at: Index) -> Option<CarrierTerms>;
+    /// A band row without its texts.
+    fn band_terms(&self, at: Index) -> Option<BandTerms>;
+    /// A rate row without its texts.
+    fn rate_terms(&self, at: Index) -> Option<RateTerms>;
+    /// A gateway row without its texts.
+    fn gateway_terms(&self, at: Index) -> Option<GatewayTerms>;
     /// A carrier row.
     fn carrier(&self, at: Index) -> Option<Carrier<'_>>;
     /// A band row.

@@ -5,14 +5,15 @@
 
 use crate::{
     CallFacts, Candidate, Decision, Plan, Reject,
-    data::{Index, LiveView, Offer, Override, OverrideAction, Rate, RoutingData},
+    data::{Index, LiveView, Offer, Org, Override, OverrideAction, RateTerms, RoutingData},
     digits::{Dialled, E164},
     emergency,
     facts::Country,
     gateways,
     money::Nano,
     normalise::normalise,
-    plan::{DEFAULT_ATTEMPTS, MAX_ATTEMPTS, NoWhy, Step, WhySink},
+    plan::{NoWhy, Step, WhySink},
+    ranked,
 };
 
 /// Most carriers of Type `route`; the builder refuses more.
@@ -68,13 +69,25 @@ pub fn decide_why<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
         return reject(Some(number), Reject::SpendLimit);
     }
 
-    let call = Call {
-        data,
-        live,
-        facts,
-        number,
-        caller: facts.caller.and_then(|caller| normalise(data, country, caller)),
-    };
+    let caller = || facts.caller.and_then(|caller| normalise(data, country, caller));
+    if !W::ON
+        && let Some(mut plan) = ranked::plan(data, live, facts, org, number)
+    {
+        plan.caller = caller();
+        return Decision::Route(plan);
+    }
+    decide_row_by_row(&Call { data, live, facts, number, caller: caller() }, org, why)
+}
+
+/// Steps 5 to 14 to the letter. Apart, so that its stack is taken only where it is needed.
+#[inline(never)]
+fn decide_row_by_row<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
+    call: &Call<'_, D, L>,
+    org: Option<Org>,
+    why: &mut W,
+) -> Decision {
+    let (generation, number) = (call.data.generation(), call.number);
+    let reject = |why| Decision::Reject { generation, number: Some(number), why };
     // Steps 5 to 8.
     let mut seats = Seats::EMPTY;
     let private = org.is_some_and(|org| org.has_private_numbers);
@@ -82,12 +95,12 @@ pub fn decide_why<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
     // Steps 9 and 10.
     call.closed_loop_and_overrides(&mut seats, why);
     if seats.len == 0 {
-        return reject(Some(number), Reject::NoRoute);
+        return reject(Reject::NoRoute);
     }
     // Step 12.
     call.keep_with_gateway(&mut seats, why);
     if seats.len == 0 {
-        return reject(Some(number), Reject::NoGateway);
+        return reject(Reject::NoGateway);
     }
     // Steps 13 and 14.
     seats.sort();
@@ -293,8 +306,8 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
         if settled.contains(offer.carrier) {
             return;
         }
-        let Some(carrier) = self.data.carrier(offer.carrier) else { return };
-        let Some(band) = self.data.band(offer.band) else { return };
+        let Some(carrier) = self.data.carrier_terms(offer.carrier) else { return };
+        let Some(band) = self.data.band_terms(offer.band) else { return };
         let falls_back = self.data.settings().shorter_prefix;
         if !band.enabled {
             why.excluded(offer.carrier, Index::NONE, Step::Band, "band is disabled");
@@ -305,7 +318,7 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
         }
         let rates = (0..band.rates).map(|n| Index(band.first_rate.saturating_add(n)));
         let chosen = rates
-            .map_while(|at| Some((at, self.data.rate(at)?)))
+            .map_while(|at| Some((at, self.data.rate_terms(at)?)))
             .find(|(_, rate)| self.in_force(rate));
         let Some((rate_row, rate)) = chosen else {
             why.excluded(offer.carrier, Index::NONE, Step::Rate, "no rate in force");
@@ -331,7 +344,7 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
     }
 
     /// Step 7's conditions. Rates of a band stand in the order of its choice.
-    fn in_force(&self, rate: &Rate<'_>) -> bool {
+    fn in_force(&self, rate: &RateTerms) -> bool {
         rate.start <= self.facts.at
             && (rate.period == Index::NONE || self.data.period_covers(rate.period, self.facts.at))
             && (rate.a_band == Index::NONE
@@ -341,7 +354,12 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
     /// The override rows that decide, one a carrier, most specific first.
     fn each_override(&self, mut take: impl FnMut(Override)) {
         let mut decided = CarrierSet::EMPTY;
+        let everyone = self.data.settings().has_overrides;
+        let own = self.data.org(self.facts.org_id).is_some_and(|org| org.has_overrides);
         for owner in owners(self.facts.org_id) {
+            if !(if owner == 0 { everyone } else { own }) {
+                continue;
+            }
             for len in (0..=self.number.len() as u8).rev() {
                 let mut n = 0;
                 while let Some(rule) = self.data.override_rule(owner, self.number.key(), len, n) {
@@ -378,7 +396,7 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
                 why.excluded(at, Index::NONE, step, reason);
                 false
             };
-            let Some(carrier) = self.data.carrier(at) else { return false };
+            let Some(carrier) = self.data.carrier_terms(at) else { return false };
             let chosen = preferred.contains(at) || forced.contains(at);
             if carrier.closed_loop && !self.data.closed_loop_member(self.facts.org_id, at) {
                 return out(Step::ClosedLoop, "closed loop of other organisations");
@@ -413,7 +431,7 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
     fn keep_with_gateway<W: WhySink>(&self, seats: &mut Seats, why: &mut W) {
         seats.retain(|seat| {
             let at = seat.offer.carrier;
-            let Some(carrier) = self.data.carrier(at) else { return false };
+            let Some(carrier) = self.data.carrier_terms(at) else { return false };
             match gateways::best(self.data, self.live, self.facts, (at, &carrier), why) {
                 Some(reliability) => {
                     seat.reliability = reliability;
@@ -432,11 +450,7 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
         let mut plan = Plan::empty(self.data.generation());
         plan.number = Some(self.number);
         plan.caller = self.caller;
-        let asked = match self.facts.max_attempts {
-            0 => DEFAULT_ATTEMPTS,
-            asked => asked,
-        };
-        let attempts = usize::from(asked).min(MAX_ATTEMPTS);
+        let attempts = ranked::attempts(self.facts);
         let seed = gateways::seed(self.facts, self.number.as_bytes());
         for seat in &seats.rows[..seats.len] {
             let at = seat.offer.carrier;
@@ -444,7 +458,7 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
             if full && !W::ON {
                 break;
             }
-            let Some(carrier) = self.data.carrier(at) else { continue };
+            let Some(carrier) = self.data.carrier_terms(at) else { continue };
             let usable = gateways::ordered(self.data, self.live, self.facts, &carrier, seed);
             for &gateway in usable.rows() {
                 let candidate = Candidate {

@@ -2,8 +2,9 @@
 
 use crate::{
     CallFacts,
-    data::{Carrier, Gateway, Index, LiveView, RoutingData},
+    data::{CarrierTerms, GatewayTerms, Index, LiveView, RoutingData},
     plan::{Step, WhySink},
+    ranked::Centre,
 };
 
 /// Most gateways of one carrier that are looked at; the builder refuses more.
@@ -27,14 +28,14 @@ pub(crate) fn best<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
     data: &D,
     live: &L,
     facts: &CallFacts<'_>,
-    (carrier, row): (Index, &Carrier<'_>),
+    (carrier, row): (Index, &CarrierTerms),
     why: &mut W,
 ) -> Option<u8> {
     let mut best = None;
     for n in 0..row.gateways.min(MAX_GATEWAYS as u32) {
         let at = Index(row.first_gateway.saturating_add(n));
-        let Some(gateway) = data.gateway(at) else { continue };
-        match refusal(live, facts, &gateway) {
+        let Some(gateway) = data.gateway_terms(at) else { continue };
+        match refusal(data, live, facts, (at, &gateway)) {
             Some(reason) => why.excluded(carrier, at, Step::Gateway, reason),
             None => {
                 best = best.max(Some(gateway.reliability));
@@ -53,22 +54,25 @@ pub(crate) fn ordered<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     data: &D,
     live: &L,
     facts: &CallFacts<'_>,
-    row: &Carrier<'_>,
+    row: &CarrierTerms,
     seed: u64,
 ) -> Usable {
     let mut usable = Usable { len: 0, rows: [Index::NONE; MAX_GATEWAYS] };
     for n in 0..row.gateways.min(MAX_GATEWAYS as u32) {
         let at = Index(row.first_gateway.saturating_add(n));
-        let Some(gateway) = data.gateway(at) else { continue };
-        if refusal(live, facts, &gateway).is_none() {
+        let Some(gateway) = data.gateway_terms(at) else { continue };
+        if refusal(data, live, facts, (at, &gateway)).is_none() {
             usable.rows[usable.len] = at;
             usable.len += 1;
         }
     }
+    if !row.weighted {
+        return usable;
+    }
     let mut seed = seed ^ u64::from(row.id).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mut from = 0;
     while from < usable.len {
-        let reliability = |at: Index| data.gateway(at).map_or(0, |g| g.reliability);
+        let reliability = |at: Index| data.gateway_terms(at).map_or(0, |g| g.reliability);
         let group = reliability(usable.rows[from]);
         let mut to = from + 1;
         while to < usable.len && reliability(usable.rows[to]) == group {
@@ -83,7 +87,7 @@ pub(crate) fn ordered<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
 /// Orders gateways of equal reliability: drawn one after another with chances by weight; those
 /// without a weight follow in order of ID. Untouched where no weight is set.
 fn draw<D: RoutingData + ?Sized>(data: &D, rows: &mut [Index], seed: &mut u64) {
-    let weight = |at: Index| data.gateway(at).map_or(0, |g| u64::from(g.weight));
+    let weight = |at: Index| data.gateway_terms(at).map_or(0, |g| u64::from(g.weight));
     for place in 0..rows.len() {
         let total: u64 = rows[place..].iter().map(|&at| weight(at)).sum();
         if total == 0 {
@@ -134,37 +138,27 @@ pub(crate) fn seed(facts: &CallFacts<'_>, number: &[u8]) -> u64 {
 }
 
 /// Why the gateway cannot take the call; `None` when it can.
-fn refusal<L: LiveView + ?Sized>(
+fn refusal<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
+    data: &D,
     live: &L,
     facts: &CallFacts<'_>,
-    gateway: &Gateway<'_>,
+    (at, terms): (Index, &GatewayTerms),
 ) -> Option<&'static str> {
-    let asked = |wanted: Option<&str>, has: &str| wanted.is_some_and(|wanted| wanted != has);
-    if !facts.data_centre.is_empty()
-        && !gateway.data_centres.is_empty()
-        && !names(gateway.data_centres, facts.data_centre)
-    {
-        return Some("not in this data centre");
+    let asks = |wanted: Option<&str>| wanted.is_some();
+    if asks(facts.privacy_class) || asks(facts.pci_zone) || asks(facts.carrier_group) {
+        let gateway = data.gateway(at)?;
+        let differs = |wanted: Option<&str>, has: &str| wanted.is_some_and(|wanted| wanted != has);
+        if differs(facts.privacy_class, gateway.privacy_class) {
+            return Some("another privacy class");
+        }
+        if differs(facts.pci_zone, gateway.pci_zone) {
+            return Some("another PCI zone");
+        }
+        if facts.carrier_group.is_some_and(|group| !names(gateway.carrier_groups, group)) {
+            return Some("another carrier group");
+        }
     }
-    if asked(facts.privacy_class, gateway.privacy_class) {
-        return Some("another privacy class");
-    }
-    if asked(facts.pci_zone, gateway.pci_zone) {
-        return Some("another PCI zone");
-    }
-    if facts.carrier_group.is_some_and(|group| !names(gateway.carrier_groups, group)) {
-        return Some("another carrier group");
-    }
-    if gateway.health_checked && !live.healthy(gateway.id, facts.data_centre) {
-        return Some("not healthy");
-    }
-    if gateway.conc_calls > 0 && live.calls_in_progress(gateway.id) >= gateway.conc_calls {
-        return Some("at its cap of calls in progress");
-    }
-    if gateway.max_cps > 0 && live.calls_this_second(gateway.id, facts.at) >= gateway.max_cps {
-        return Some("at its cap of calls per second");
-    }
-    None
+    Centre::of(data, facts).refusal(live, facts, terms)
 }
 
 /// Whether the comma-separated `list` names `word`.

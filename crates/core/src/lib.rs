@@ -21,6 +21,7 @@ pub mod money;
 pub mod normalise;
 pub mod pattern;
 pub mod plan;
+mod ranked;
 pub mod render;
 
 pub use decide::{decide, decide_why};

@@ -8,8 +8,8 @@ use crate::{
     Lost, Report, index,
     layout::{
         ALIGN, AT_BUILT, AT_COUNTRY, AT_FILE_LEN, AT_FLAGS, AT_FORMAT, AT_GENERATION,
-        AT_HEADER_CRC, AT_HORIZON, AT_REFERENCE, AT_SECTIONS, AT_TABLE, FLAG_SHORTER, FORMAT,
-        HEADER, HEADS, MAGIC, NONE, Section, TABLE_ROW,
+        AT_HEADER_CRC, AT_HORIZON, AT_REFERENCE, AT_SECTIONS, AT_TABLE, FLAG_OVERRIDES,
+        FLAG_SHORTER, FORMAT, HEADER, HEADS, MAGIC, NONE, Section, TABLE_ROW,
     },
     rows::Rows,
     vet::{self, Model, Prefix, Rewrite},
@@ -100,6 +100,11 @@ pub enum BuildError {
         /// `Carriers.ID`.
         carrier: u32,
     },
+    /// Gateways name more than 64 data centres.
+    TooManyDataCentres {
+        /// The 65th.
+        name: String,
+    },
     /// More rows were lost than the settings allow.
     LostTooMuch {
         /// Rows lost.
@@ -138,6 +143,9 @@ impl fmt::Display for BuildError {
                 let most = fsx_core::MAX_GATEWAYS;
                 write!(f, "carrier {carrier} has more than {most} enabled gateways")
             }
+            Self::TooManyDataCentres { name } => {
+                write!(f, "gateways name more than 64 data centres; the 65th is {name:?}")
+            }
             Self::LostTooMuch { lost, of, first: row } => {
                 let first = first(row).unwrap_or_default();
                 write!(f, "{lost} of {of} rows would be lost, more than is allowed{first}")
@@ -160,7 +168,7 @@ impl std::error::Error for BuildError {}
 pub fn build(rows: &Rows, settings: &BuildSettings) -> Result<Built, BuildError> {
     let mut report = Report::default();
     let model = vet::vet(rows, settings, &mut report)?;
-    let index = index::index(&model, settings.shorter_prefix);
+    let index = index::index(&model, settings);
     report.carriers = model.carriers.len() as u32;
     report.bands = model.bands.len() as u32;
     report.rates = model.rates.len() as u32;
@@ -173,7 +181,8 @@ pub fn build(rows: &Rows, settings: &BuildSettings) -> Result<Built, BuildError>
     writer.rows(&model);
     writer.index(&index, settings.index);
     writer.sections[Section::Offers as usize] = index.offers;
-    let bytes = writer.finish(settings)?;
+    let everyone = model.overrides.first().is_some_and(|rule| rule.org_id == 0);
+    let bytes = writer.finish(settings, everyone)?;
     report.bytes = bytes.len() as u64;
     Ok(Built { bytes, report })
 }
@@ -244,7 +253,9 @@ impl Writer {
     fn rows(&mut self, model: &Model) {
         for row in &model.carriers {
             let name = self.text(&row.name);
-            let flags = u32::from(row.closed_loop) | u32::from(row.private_services) << 1;
+            let flags = u32::from(row.closed_loop)
+                | u32::from(row.private_services) << 1
+                | u32::from(row.weighted) << 2;
             put!(self, Carriers, row.id, name, flags, row.first_gateway, row.gateways);
             put!(self, Carriers, 0u32, 0u64);
         }
@@ -261,7 +272,7 @@ impl Writer {
             put!(self, Rates, tariff.rate_per_min.0, tariff.setup.0, cost.0, row.start);
             put!(self, Rates, row.id, tariff.initial_increment_s, tariff.next_increment_s);
             put!(self, Rates, currency, row.period, row.a_band, row.format_number);
-            put!(self, Rates, row.format_cli, u32::from(has_cost), 0u32, 0u64);
+            put!(self, Rates, row.format_cli, u32::from(has_cost), row.band, 0u64);
         }
         for gateway in &model.gateways {
             self.gateway(gateway);
@@ -284,7 +295,9 @@ impl Writer {
         }
         for row in &model.orgs {
             let country = row.home_country.map_or(0, |c| u16::from_le_bytes(c.0));
-            let flags = u8::from(row.limit.is_some()) | u8::from(row.private) << 1;
+            let flags = u8::from(row.limit.is_some())
+                | u8::from(row.private) << 1
+                | u8::from(row.overrides) << 2;
             put!(
                 self,
                 Orgs,
@@ -318,6 +331,10 @@ impl Writer {
         for format in &model.formats {
             let (first, count) = self.rewrites(format);
             put!(self, Formats, first, count);
+        }
+        for name in &model.data_centres {
+            let text = self.text(name);
+            put!(self, DataCentres, text);
         }
         for (name, intervals) in &model.periods {
             let name = self.text(name);
@@ -355,7 +372,7 @@ impl Writer {
             let at = self.text(text.trim());
             put!(self, Gateways, at);
         }
-        put!(self, Gateways, 0u32, 0u64, 0u64, 0u64, 0u64);
+        put!(self, Gateways, 0u32, gateway.centre_bits, 0u64, 0u64, 0u64);
     }
 
     fn index(&mut self, index: &index::Index, kind: IndexKind) {
@@ -402,7 +419,7 @@ impl Writer {
         }
     }
 
-    fn finish(self, settings: &BuildSettings) -> Result<Vec<u8>, BuildError> {
+    fn finish(self, settings: &BuildSettings, overrides: bool) -> Result<Vec<u8>, BuildError> {
         let body: usize = self.sections.iter().map(|s| s.len().next_multiple_of(ALIGN)).sum();
         let mut file = Vec::with_capacity(HEADER + body);
         file.resize(HEADER, 0);
@@ -429,7 +446,10 @@ impl Writer {
         set(AT_BUILT, &settings.built_at.to_le_bytes());
         set(AT_HORIZON, &settings.horizon_end.to_le_bytes());
         set(AT_REFERENCE, &settings.reference_seconds.to_le_bytes());
-        let flags = if settings.shorter_prefix { FLAG_SHORTER } else { 0 };
+        let mut flags = if settings.shorter_prefix { FLAG_SHORTER } else { 0 };
+        if overrides {
+            flags |= FLAG_OVERRIDES;
+        }
         set(AT_FLAGS, &flags.to_le_bytes());
         set(AT_COUNTRY, &settings.home_country.map_or([0; 2], |c| c.0));
         let crc = crc32fast::hash(&file[..AT_HEADER_CRC]);

@@ -48,6 +48,15 @@ pub(crate) const AT_HEADER_CRC: usize = HEADER - 4;
 /// Header flag: [`fsx_core::data::Settings::shorter_prefix`].
 pub(crate) const FLAG_SHORTER: u32 = 1;
 
+/// Header flag: [`fsx_core::data::Settings::has_overrides`].
+pub(crate) const FLAG_OVERRIDES: u32 = 2;
+
+/// Entry flag: the entry holds a rate row, not a band row.
+pub(crate) const ENTRY_RATE: u8 = 1;
+
+/// Entry flag: [`fsx_core::data::Ranked::tied`].
+pub(crate) const ENTRY_TIED: u8 = 2;
+
 /// The sections, in file order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(usize)]
@@ -69,7 +78,7 @@ pub(crate) enum Section {
     /// Small decks instead: key u64; the list line stands in `BoundLists`.
     Bounds,
     BoundLists,
-    /// Lists of offers: a header entry (count), then entries; each list begins a line.
+    /// Lists of offers: a header entry (count, ranked), then entries; each list begins a line.
     Offers,
     Private,
     Overrides,
@@ -84,14 +93,17 @@ pub(crate) enum Section {
     PeriodIntervals,
     ABands,
     ABandPrefixes,
+    /// Names of data centres, the place of each its bit.
+    DataCentres,
 }
 
 impl Section {
-    pub(crate) const COUNT: usize = 25;
+    pub(crate) const COUNT: usize = 26;
 
     /// Bytes of one row.
     pub(crate) const ROW: [usize; Self::COUNT] = [
-        1, 4, 16, 32, 32, 80, 96, 8, 8, 8, 4, OFFER, 24, 32, 8, 24, 16, 32, 4, 4, 8, 16, 16, 16, 16,
+        1, 4, 16, 32, 32, 80, 96, 8, 8, 8, 4, OFFER, 24, 32, 8, 24, 16, 32, 4, 4, 8, 16, 16, 16,
+        16, 4,
     ];
 
     /// Names for error messages and `dump`.
@@ -121,6 +133,7 @@ impl Section {
         "period intervals",
         "A-bands",
         "A-band prefixes",
+        "data centres",
     ];
 }
 

@@ -10,8 +10,8 @@ use std::fmt;
 use fsx_core::{
     Country, Nano,
     data::{
-        Band, Carrier, DiallingRule, Gateway, Index, Offer, OfferList, Org, Override,
-        OverrideAction, Rate, RoutingData, Settings,
+        Band, BandTerms, Carrier, CarrierTerms, DiallingRule, Gateway, GatewayTerms, Index, Offer,
+        OfferList, Org, Override, OverrideAction, Ranked, Rate, RateTerms, RoutingData, Settings,
     },
     digits::{E164, Key, POW11},
     money::Tariff,
@@ -20,8 +20,9 @@ use fsx_core::{
 
 use crate::layout::{
     AT_BUILT, AT_COUNTRY, AT_FILE_LEN, AT_FLAGS, AT_FORMAT, AT_GENERATION, AT_HEADER_CRC,
-    AT_HORIZON, AT_REFERENCE, AT_SECTIONS, AT_TABLE, FLAG_SHORTER, FORMAT, HEADER, HEADS, MAGIC,
-    NONE, OFFERS_PER_LINE, Section, TABLE_ROW, i64_at, u16_at, u32_at, u64_at,
+    AT_HORIZON, AT_REFERENCE, AT_SECTIONS, AT_TABLE, ENTRY_RATE, ENTRY_TIED, FLAG_OVERRIDES,
+    FLAG_SHORTER, FORMAT, HEADER, HEADS, MAGIC, NONE, OFFERS_PER_LINE, Section, TABLE_ROW, i64_at,
+    u16_at, u32_at, u64_at,
 };
 
 /// Why bytes are not a snapshot. The reader keeps what it had.
@@ -187,6 +188,8 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
             home_country: Country::new(&country),
             horizon_end: i64_at(file, AT_HORIZON),
             shorter_prefix: u32_at(file, AT_FLAGS) & FLAG_SHORTER != 0,
+            has_overrides: u32_at(file, AT_FLAGS) & FLAG_OVERRIDES != 0,
+            ranked_from: i64_at(file, AT_BUILT),
         };
         let generation = u64_at(file, AT_GENERATION);
         let built_at = i64_at(file, AT_BUILT);
@@ -398,6 +401,7 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
             home_country: Country::new(&u16_at(row, 4).to_le_bytes()),
             call_cost_limit: (flags & 1 != 0).then(|| Nano(i64_at(row, 8))),
             has_private_numbers: flags & 2 != 0,
+            has_overrides: flags & 4 != 0,
         })
     }
 
@@ -448,10 +452,80 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
             return None;
         }
         let row = self.row(Section::Offers, list.first.checked_add(n)?);
-        (!row.is_empty()).then(|| Offer {
-            band: Index(u32_at(row, 0)),
+        if row.is_empty() {
+            return None;
+        }
+        let at = u32_at(row, 0);
+        let band = match row[7] & ENTRY_RATE {
+            0 => Index(at),
+            _ => self.rate_terms(Index(at))?.band,
+        };
+        Some(Offer { band, carrier: Index(u32::from(u16_at(row, 4))), prefix_len: row[6] })
+    }
+
+    fn ranked_len(&self, list: OfferList) -> u32 {
+        let header = self.row(Section::Offers, list.first.saturating_sub(1));
+        u32_at(header, 4).min(list.len)
+    }
+
+    fn ranked(&self, list: OfferList, n: u32) -> Option<Ranked> {
+        let row = self.row(Section::Offers, list.first.checked_add(n)?);
+        (!row.is_empty() && row[7] & ENTRY_RATE != 0).then(|| Ranked {
             carrier: Index(u32::from(u16_at(row, 4))),
+            rate: Index(u32_at(row, 0)),
             prefix_len: row[6],
+            tied: row[7] & ENTRY_TIED != 0,
+        })
+    }
+
+    fn data_centre_bit(&self, name: &str) -> u64 {
+        let count = self.rows(Section::DataCentres).min(64);
+        let named = |at: u32| self.text(u32_at(self.row(Section::DataCentres, at), 0)) == name;
+        (0..count).find(|&at| named(at)).map_or(0, |at| 1 << at)
+    }
+
+    fn carrier_terms(&self, at: Index) -> Option<CarrierTerms> {
+        let row = self.row(Section::Carriers, at.0);
+        (!row.is_empty()).then(|| CarrierTerms {
+            id: u32_at(row, 0),
+            closed_loop: u32_at(row, 8) & 1 != 0,
+            private_services: u32_at(row, 8) & 2 != 0,
+            weighted: u32_at(row, 8) & 4 != 0,
+            first_gateway: u32_at(row, 12),
+            gateways: self.within(Section::Gateways, u32_at(row, 12), u32_at(row, 16)),
+        })
+    }
+
+    fn band_terms(&self, at: Index) -> Option<BandTerms> {
+        let row = self.row(Section::Bands, at.0);
+        (!row.is_empty()).then(|| BandTerms {
+            enabled: u32_at(row, 12) != 0,
+            first_rate: u32_at(row, 16),
+            rates: self.within(Section::Rates, u32_at(row, 16), u32_at(row, 20)),
+        })
+    }
+
+    fn rate_terms(&self, at: Index) -> Option<RateTerms> {
+        let row = self.row(Section::Rates, at.0);
+        (!row.is_empty()).then(|| RateTerms {
+            band: Index(u32_at(row, 68)),
+            start: i64_at(row, 24),
+            period: index(u32_at(row, 48)),
+            a_band: index(u32_at(row, 52)),
+            cost_per_min: (u32_at(row, 64) != 0).then(|| Nano(i64_at(row, 16))),
+        })
+    }
+
+    fn gateway_terms(&self, at: Index) -> Option<GatewayTerms> {
+        let row = self.row(Section::Gateways, at.0);
+        (!row.is_empty()).then(|| GatewayTerms {
+            id: u32_at(row, 0),
+            data_centres: u64_at(row, 64),
+            conc_calls: u32_at(row, 8),
+            max_cps: u32_at(row, 12),
+            weight: u32_at(row, 16),
+            reliability: row[20],
+            health_checked: row[21] != 0,
         })
     }
 

@@ -27,6 +27,7 @@ pub(crate) struct Carrier {
     pub(crate) private_services: bool,
     pub(crate) first_gateway: u32,
     pub(crate) gateways: u32,
+    pub(crate) weighted: bool,
 }
 
 pub(crate) struct Band {
@@ -44,6 +45,7 @@ pub(crate) struct Rate {
     pub(crate) currency: String,
     pub(crate) cost_per_min: Option<Nano>,
     pub(crate) start: i64,
+    pub(crate) band: u32,
     pub(crate) period: u32,
     pub(crate) a_band: u32,
     pub(crate) format_number: u32,
@@ -55,6 +57,8 @@ pub(crate) struct Gateway {
     pub(crate) carrier: u32,
     pub(crate) channel_vars: String,
     pub(crate) dial_string: String,
+    /// Bits of its data centres.
+    pub(crate) centre_bits: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -93,6 +97,7 @@ pub(crate) struct Org {
     pub(crate) home_country: Option<Country>,
     pub(crate) limit: Option<Nano>,
     pub(crate) private: bool,
+    pub(crate) overrides: bool,
 }
 
 #[derive(Default)]
@@ -119,6 +124,7 @@ pub(crate) struct Model {
     pub(crate) formats: Vec<Vec<Rewrite>>,
     pub(crate) periods: Vec<(String, Vec<(i64, i64)>)>,
     pub(crate) a_bands: Vec<(u32, Vec<Prefix>)>,
+    pub(crate) data_centres: Vec<String>,
 }
 
 /// The default of `CarrierGateway.DialString`.
@@ -152,13 +158,16 @@ pub(crate) fn vet(
     let (formats, format_at) = vet_formats(rows, report);
     let (a_bands, a_band_at) = vet_a_bands(rows);
     let rates = vet_rates(rows, settings, &mut bands, &band_at, &format_at, &a_band_at, report);
-    let gateways = vet_gateways(rows, &mut carriers, &carrier_at, report)?;
+    let mut gateways = vet_gateways(rows, &mut carriers, &carrier_at, report)?;
+    let data_centres = number_data_centres(&mut gateways)?;
     let (numbers, private) = vet_numbers(rows, settings, &bands, &band_at, report);
     refuse_lost_carriers(rows, &carriers, &bands, &numbers, &private, report)?;
     let private_orgs: HashSet<u32> = private.iter().map(|n| n.org_id).collect();
+    let overrides = vet_overrides(rows, &carrier_at, report);
     let model = Model {
-        orgs: vet_orgs(rows, &private_orgs, report),
-        overrides: vet_overrides(rows, &carrier_at, report),
+        orgs: vet_orgs(rows, &private_orgs, &overrides, report),
+        overrides,
+        data_centres,
         closed_loop: vet_closed_loop(rows, &carrier_at, report),
         dialling_rules: vet_dialling_rules(rows, report),
         countries: vet_countries(rows, &gateways, report),
@@ -218,6 +227,7 @@ fn vet_carriers(rows: &Rows, report: &mut Report) -> Result<(Vec<Carrier>, Targe
                 private_services: row.private_services,
                 first_gateway: 0,
                 gateways: 0,
+                weighted: false,
             });
         }
     }
@@ -354,7 +364,7 @@ fn vet_rates(
         if !row.enabled {
             continue;
         }
-        match vet_rate(row, settings, &fx, &periods, format_at, a_band_at) {
+        match vet_rate(row, band, settings, &fx, &periods, format_at, a_band_at) {
             Ok(rate) => rates.push((band, rate)),
             Err(reason) => report.lose("LCRRates", row.id, reason),
         }
@@ -377,6 +387,7 @@ fn vet_rates(
 
 fn vet_rate(
     row: &RateRow,
+    band: u32,
     settings: &BuildSettings,
     fx: &HashMap<String, Nano>,
     periods: &HashMap<String, u32>,
@@ -429,6 +440,7 @@ fn vet_rate(
         currency,
         cost_per_min,
         start: row.start,
+        band,
         period,
         a_band,
         format_number: format("FormatNumber", &row.format_number)?,
@@ -478,11 +490,30 @@ fn vet_gateways(
             carrier.first_gateway = at as u32;
         }
         carrier.gateways += 1;
+        carrier.weighted |= gateway.row.weight > 0;
         if carrier.gateways as usize > MAX_GATEWAYS {
             return Err(BuildError::TooManyGateways { carrier: carrier.id });
         }
     }
     Ok(gateways)
+}
+
+/// Gives every data centre that a gateway names its bit.
+fn number_data_centres(gateways: &mut [Gateway]) -> Result<Vec<String>, BuildError> {
+    let mut names: Vec<String> = Vec::new();
+    for gateway in gateways {
+        for name in gateway.row.data_centres.split(',').map(str::trim).filter(|n| !n.is_empty()) {
+            let at = names.iter().position(|known| known == name).unwrap_or_else(|| {
+                names.push(name.to_owned());
+                names.len() - 1
+            });
+            if at >= 64 {
+                return Err(BuildError::TooManyDataCentres { name: name.to_owned() });
+            }
+            gateway.centre_bits |= 1 << at;
+        }
+    }
+    Ok(names)
 }
 
 fn vet_gateway(row: &GatewayRow, carrier: u32) -> Result<Gateway, String> {
@@ -512,6 +543,7 @@ fn vet_gateway(row: &GatewayRow, carrier: u32) -> Result<Gateway, String> {
     Ok(Gateway {
         channel_vars: channel_vars(&row.channel_vars)?,
         dial_string,
+        centre_bits: 0,
         carrier,
         row: row.clone(),
     })
@@ -684,7 +716,12 @@ fn vet_closed_loop(rows: &Rows, carrier_at: &Targets, report: &mut Report) -> Ve
     members
 }
 
-fn vet_orgs(rows: &Rows, private: &HashSet<u32>, report: &mut Report) -> Vec<Org> {
+fn vet_orgs(
+    rows: &Rows,
+    private: &HashSet<u32>,
+    overrides: &[Override],
+    report: &mut Report,
+) -> Vec<Org> {
     let mut orgs: Vec<Org> = Vec::new();
     for row in &rows.orgs {
         let home_country = Country::new(row.home_country.trim().as_bytes());
@@ -702,16 +739,22 @@ fn vet_orgs(rows: &Rows, private: &HashSet<u32>, report: &mut Report) -> Vec<Org
             })),
         };
         let private = private.contains(&row.org_id);
-        orgs.push(Org { org_id: row.org_id, home_country, limit, private });
+        orgs.push(Org { org_id: row.org_id, home_country, limit, private, overrides: false });
     }
-    // An organisation may have numbers of its own and no row of its own.
+    // An organisation may have rows of its own elsewhere and none in `Orgs`.
+    let overriding: HashSet<u32> = overrides.iter().map(|rule| rule.org_id).collect();
     let known: HashSet<u32> = orgs.iter().map(|org| org.org_id).collect();
-    orgs.extend(private.iter().filter(|id| !known.contains(id)).map(|&org_id| Org {
+    let unknown = private.union(&overriding).filter(|id| !known.contains(id));
+    orgs.extend(unknown.map(|&org_id| Org {
         org_id,
         home_country: None,
         limit: None,
-        private: true,
+        private: private.contains(&org_id),
+        overrides: false,
     }));
+    for org in &mut orgs {
+        org.overrides = overriding.contains(&org.org_id);
+    }
     orgs.sort_by_key(|org| org.org_id);
     orgs.dedup_by_key(|org| org.org_id);
     orgs

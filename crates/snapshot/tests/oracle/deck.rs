@@ -114,8 +114,8 @@ fn rates(bands: u32) -> impl Strategy<Value = Vec<RateRow>> {
         prop::sample::select(vec!["0.01", "0.01", "0.02", "0.0125", "0"]),
         prop::sample::select(vec!["", "", "0.005"]),
         prop::sample::select(vec!["GBP", "GBP", "GBP", "EUR", "JPY"]),
-        prop::sample::select(vec!["", "Standard", "Peak", "Weekend"]),
-        prop::sample::select(vec![-5i64, -5, 0, 100, 5000]),
+        prop::sample::select(vec!["", "", "", "Standard", "Peak", "Weekend"]),
+        prop::sample::select(vec![-5i64, -5, -5, 0, 0, 100, 5000]),
         prop::option::weighted(0.15, 0..bands),
         prop::bool::weighted(0.9),
         prop::sample::select(vec![(1u32, 1u32), (30, 6), (60, 60), (45, 60)]),
@@ -172,7 +172,7 @@ fn overrides(carriers: u32) -> impl Strategy<Value = Vec<OverrideRow>> {
         0..3i32,
         prop::bool::weighted(0.9),
     );
-    prop::collection::vec(row, 0..6).prop_map(|rows| {
+    prop_oneof![Just(vec![]), prop::collection::vec(row, 0..6)].prop_map(|rows: Vec<_>| {
         let rows = rows.into_iter().enumerate();
         rows.map(|(at, (org_id, prefix, carrier, action, priority, enabled))| OverrideRow {
             id: 70 - at as u32,
@@ -189,6 +189,21 @@ fn overrides(carriers: u32) -> impl Strategy<Value = Vec<OverrideRow>> {
 
 /// Decks that build: every reference exists. What vetting refuses has tests of its own.
 pub(crate) fn decks() -> impl Strategy<Value = Rows> {
+    // Half of them with one price for everyone at all times: such lists are ranked in the file.
+    (any_decks(), any::<bool>()).prop_map(|(mut rows, plain)| {
+        for rate in rows.rates.iter_mut().filter(|_| plain) {
+            rate.period.clear();
+            rate.a_band_id = None;
+            rate.start = rate.start.min(100);
+        }
+        for carrier in rows.carriers.iter_mut().filter(|_| plain) {
+            (carrier.closed_loop, carrier.private_services) = (false, false);
+        }
+        rows
+    })
+}
+
+fn any_decks() -> impl Strategy<Value = Rows> {
     carriers().prop_flat_map(|carriers| {
         let count = carriers.len() as u32;
         bands(count).prop_flat_map(move |bands| {

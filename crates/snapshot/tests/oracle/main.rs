@@ -37,7 +37,9 @@ fn fast<D: RoutingData>(data: &D, facts: &CallFacts<'_>) -> slow::Answer {
 
 fn settings(index: IndexKind, shorter_prefix: bool) -> BuildSettings {
     let home_country = fsx_core::Country::new(b"GB");
-    BuildSettings { home_country, shorter_prefix, index, ..BuildSettings::default() }
+    // Rates begin before, at and after it, and calls too.
+    let built_at = 100;
+    BuildSettings { home_country, shorter_prefix, index, built_at, ..BuildSettings::default() }
 }
 
 proptest! {
