@@ -54,7 +54,8 @@ pub(crate) fn improve(
                     if answer.generation != 0 {
                         routing.generation = answer.generation;
                     }
-                    if !answer.number.is_empty() {
+                    // A script that names no number gets it back as dialled; the engine knew better.
+                    if !answer.number.is_empty() && answer.number != routing.facts.called {
                         routing.number = Some(answer.number);
                     }
                     routing.verdict = Verdict::Route(Attempts::given(answer.routes));

@@ -60,11 +60,15 @@ fn answers(rig: &mut Rig, number: &str, org: &str) -> Vec<(&'static str, Value)>
     let opensips =
         rig.opensips.mi("fsx_route", json!({"number": number, "org": org, "caller": cli}));
     let daemon = rig.daemon();
-    let command =
-        daemon.json(&["lcr", "route", number, "--org", org, "--cli", cli, "--why", "--json"]);
+    let file = |name: &str| daemon.file(name).display().to_string();
+    let (snapshot, live) = (file("routing.snapshot"), file("routing.live"));
+    let mut asked = vec!["lcr", "route", number, "--org", org, "--cli", cli, "--dc", "LON1"];
+    asked.extend(["--snapshot", &snapshot, "--live", &live, "--why", "--json"]);
+    // A refusal is an answer, whatever the exit code says to scripts.
+    let command = read(&String::from_utf8_lossy(&daemon.try_command(&asked).stdout));
     let encoded = number.replace('+', "%2B");
     let (_, http) =
-        daemon.get(&format!("/v1/lcr/route?number={encoded}&org={org}&cli={cli}&why=true"));
+        daemon.get(&format!("/v1/lcr/route?number={encoded}&org={org}&caller={cli}&why=true"));
     [
         ("the command line", command),
         ("HTTP", read(&http)),
