@@ -10,7 +10,7 @@ use fsx_core::digits::Digits;
 use fsx_snapshot::rows::{BandRow, CarrierRow, GatewayRow, NumberRow, RateRow, Rows};
 
 /// The shipped numbering plan: every prefix with the number of its country and name.
-pub(crate) fn plan() -> Vec<(String, u32)> {
+pub(crate) fn plan() -> Vec<Prefix> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fsxinetd/demo/numbering-plan.gz");
     let packed = std::fs::File::open(path).expect("fsxinetd/demo/numbering-plan.gz is shipped");
     let mut text = String::new();
@@ -33,6 +33,9 @@ pub(crate) fn plan() -> Vec<(String, u32)> {
     prefixes
 }
 
+/// A prefix and the number of its group: country and name.
+type Prefix = (String, u32);
+
 /// Repeatable noise.
 fn mix(seed: u64) -> u64 {
     let mut z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -42,7 +45,7 @@ fn mix(seed: u64) -> u64 {
 }
 
 /// NPA-NXX codes on the plan's own area codes, and thousand-blocks below some of them.
-fn north_america(plan: &[(String, u32)]) -> (Vec<(String, u32)>, Vec<(String, u32)>) {
+fn north_america(plan: &[Prefix]) -> (Vec<Prefix>, Vec<Prefix>) {
     let mut areas: Vec<&str> = plan
         .iter()
         .filter(|(digits, _)| digits.len() >= 4 && digits.starts_with('1'))
@@ -76,7 +79,7 @@ pub(crate) fn decks(independent: bool) -> Decks {
     let mut rows = Rows::default();
     let mut all: Vec<String> = Vec::new();
     for carrier in 0..40u32 {
-        let mine: Vec<&(String, u32)> = match carrier {
+        let mine: Vec<&Prefix> = match carrier {
             // Small: mostly short prefixes.
             0..10 => plan.iter().filter(|(p, _)| p.len() <= 5 && keep(p, carrier, 35)).collect(),
             // A to Z: a third to a fifth of the plan.
@@ -101,7 +104,7 @@ fn keep(prefix: &str, carrier: u32, percent: u32) -> bool {
     mix(seed) % 100 < u64::from(percent)
 }
 
-fn add_carrier(rows: &mut Rows, carrier: u32, mine: &[&(String, u32)], independent: bool) {
+fn add_carrier(rows: &mut Rows, carrier: u32, mine: &[&Prefix], independent: bool) {
     rows.carriers.push(CarrierRow {
         id: 100 + carrier,
         name: format!("Carrier {carrier}"),

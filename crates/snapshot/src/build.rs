@@ -309,9 +309,9 @@ impl Writer {
                 0u64
             );
         }
-        for (org_id, id, block, pattern) in &model.dialling_rules {
-            let rewrite = self.rewrite(pattern);
-            put!(self, DiallingRules, org_id, id, u32::from(*block), rewrite);
+        for row in &model.dialling_rules {
+            let rewrite = self.rewrite(&row.pattern);
+            put!(self, DiallingRules, row.org_id, row.id, u32::from(row.block), rewrite);
         }
         for (country, rules) in &model.countries {
             let (first, count) = self.rewrites(&rules.normalise);
@@ -344,7 +344,7 @@ impl Writer {
             }
             put!(self, Periods, name, first, intervals.len() as u32, 0u32);
         }
-        for (band_id, prefixes) in &model.a_bands {
+        for vet::ABand { band_id, prefixes } in &model.a_bands {
             let first = self.count(Section::ABandPrefixes);
             for Prefix { key, len } in prefixes {
                 put!(self, ABandPrefixes, key.0, len, 0u8, 0u16, 0u32);

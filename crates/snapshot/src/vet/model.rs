@@ -1,0 +1,127 @@
+//! The rows that passed: references are row numbers, prices integers, patterns programs.
+
+use fsx_core::{Country, Nano, data::OverrideAction, digits::Key, money::Tariff};
+
+use crate::rows::GatewayRow;
+
+pub(crate) struct Carrier {
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    pub(crate) closed_loop: bool,
+    pub(crate) private_services: bool,
+    pub(crate) first_gateway: u32,
+    pub(crate) gateways: u32,
+    pub(crate) weighted: bool,
+}
+
+pub(crate) struct Band {
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    pub(crate) carrier: u32,
+    pub(crate) enabled: bool,
+    pub(crate) first_rate: u32,
+    pub(crate) rates: u32,
+}
+
+pub(crate) struct Rate {
+    pub(crate) id: u32,
+    pub(crate) tariff: Tariff,
+    pub(crate) currency: String,
+    pub(crate) cost_per_min: Option<Nano>,
+    pub(crate) start: i64,
+    pub(crate) band: u32,
+    pub(crate) period: u32,
+    pub(crate) a_band: u32,
+    pub(crate) format_number: u32,
+    pub(crate) format_cli: u32,
+}
+
+pub(crate) struct Gateway {
+    pub(crate) row: GatewayRow,
+    pub(crate) carrier: u32,
+    pub(crate) channel_vars: String,
+    pub(crate) dial_string: String,
+    /// Bits of its data centres.
+    pub(crate) centre_bits: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Prefix {
+    pub(crate) key: Key,
+    pub(crate) len: u8,
+}
+
+/// A number row that routes: carrier and band, below one prefix.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Number {
+    pub(crate) org_id: u32,
+    pub(crate) prefix: Prefix,
+    pub(crate) carrier: u32,
+    pub(crate) id: u32,
+    pub(crate) band: u32,
+}
+
+pub(crate) struct Override {
+    pub(crate) org_id: u32,
+    pub(crate) prefix: Prefix,
+    pub(crate) id: u32,
+    pub(crate) carrier: u32,
+    pub(crate) action: OverrideAction,
+    pub(crate) priority: i32,
+}
+
+/// A compiled pattern with its replacement.
+pub(crate) struct Rewrite {
+    pub(crate) program: Vec<u32>,
+    pub(crate) replacement: String,
+}
+
+pub(crate) struct Org {
+    pub(crate) org_id: u32,
+    pub(crate) home_country: Option<Country>,
+    pub(crate) limit: Option<Nano>,
+    pub(crate) private: bool,
+    pub(crate) overrides: bool,
+}
+
+pub(crate) struct DiallingRule {
+    pub(crate) org_id: u32,
+    pub(crate) id: u32,
+    pub(crate) block: bool,
+    pub(crate) pattern: Rewrite,
+}
+
+/// A band that rates name as `ABandID`.
+pub(crate) struct ABand {
+    pub(crate) band_id: u32,
+    /// Sorted.
+    pub(crate) prefixes: Vec<Prefix>,
+}
+
+#[derive(Default)]
+pub(crate) struct CountryRules {
+    pub(crate) normalise: Vec<Rewrite>,
+    pub(crate) emergency_numbers: Vec<String>,
+    pub(crate) emergency_gateways: Vec<u32>,
+}
+
+pub(crate) struct Model {
+    pub(crate) carriers: Vec<Carrier>,
+    pub(crate) bands: Vec<Band>,
+    pub(crate) rates: Vec<Rate>,
+    pub(crate) gateways: Vec<Gateway>,
+    /// Sorted; at most one row for a carrier and prefix.
+    pub(crate) numbers: Vec<Number>,
+    /// Sorted; at most one row for an organisation, carrier and prefix.
+    pub(crate) private: Vec<Number>,
+    pub(crate) overrides: Vec<Override>,
+    pub(crate) closed_loop: Vec<(u32, u32)>,
+    pub(crate) orgs: Vec<Org>,
+    /// Sorted by organisation, then ID.
+    pub(crate) dialling_rules: Vec<DiallingRule>,
+    pub(crate) countries: Vec<(Country, CountryRules)>,
+    pub(crate) formats: Vec<Vec<Rewrite>>,
+    pub(crate) periods: Vec<(String, Vec<(i64, i64)>)>,
+    pub(crate) a_bands: Vec<ABand>,
+    pub(crate) data_centres: Vec<String>,
+}

@@ -1,0 +1,108 @@
+//! Number rows: the prefixes that route, everyone's and each organisation's own.
+
+use std::collections::{HashMap, HashSet};
+
+use fsx_core::digits::Key;
+
+use super::{
+    carriers::{Target, Targets},
+    model::{Band, Carrier, Number, Prefix},
+};
+use crate::{
+    BuildError, BuildSettings, Report,
+    rows::{NumberRow, Rows},
+};
+
+pub(super) fn prefix_of(row: &NumberRow) -> Option<Prefix> {
+    let digits = row.number?;
+    let valid = !digits.is_empty() && digits.as_bytes().iter().all(u8::is_ascii_digit);
+    valid.then(|| Prefix { key: Key::of(digits.as_bytes()), len: digits.len() as u8 })
+}
+
+pub(super) fn vet_numbers(
+    rows: &Rows,
+    settings: &BuildSettings,
+    bands: &[Band],
+    band_at: &Targets,
+    report: &mut Report,
+) -> (Vec<Number>, Vec<Number>) {
+    let mut numbers = Vec::with_capacity(rows.numbers.len());
+    let mut private = Vec::new();
+    for row in &rows.numbers {
+        let band = match band_at.get(&row.band_id) {
+            Some(Target::At(band)) => *band,
+            Some(Target::NotRouting) => continue,
+            None => {
+                report.lose("Numbers", row.id, format!("unknown band {}", row.band_id));
+                continue;
+            }
+        };
+        if !row.enabled {
+            continue;
+        }
+        let empty = row.number.is_some_and(|number| number.is_empty());
+        let prefix = match prefix_of(row) {
+            Some(prefix) => prefix,
+            None if empty && settings.allow_empty_prefix => Prefix { key: Key(0), len: 0 },
+            None if empty => {
+                report.lose("Numbers", row.id, "empty prefix, which would route every number");
+                continue;
+            }
+            None => {
+                let shown = row.number.map_or_else(|| "too long".to_owned(), |n| format!("{n:?}"));
+                report.lose("Numbers", row.id, format!("Number is not 1 to 15 digits: {shown}"));
+                continue;
+            }
+        };
+        let carrier = bands[band as usize].carrier;
+        let number = Number { org_id: row.org_id, prefix, carrier, id: row.id, band };
+        if row.org_id == 0 { numbers.push(number) } else { private.push(number) }
+    }
+    for numbers in [&mut numbers, &mut private] {
+        numbers.sort_unstable();
+        // Same prefix and carrier: the lower ID stays (step 5).
+        numbers.dedup_by_key(|n| (n.org_id, n.prefix, n.carrier));
+    }
+    (numbers, private)
+}
+
+/// A carrier that had numbers and rates in the database and has none here would vanish from every
+/// route: better the last good snapshot than that.
+pub(super) fn refuse_lost_carriers(
+    rows: &Rows,
+    carriers: &[Carrier],
+    bands: &[Band],
+    numbers: &[Number],
+    private: &[Number],
+    report: &Report,
+) -> Result<(), BuildError> {
+    if report.lost_rows == 0 {
+        return Ok(());
+    }
+    let mut has_numbers = vec![false; carriers.len()];
+    let mut has_rates = vec![false; carriers.len()];
+    for number in numbers.iter().chain(private) {
+        has_numbers[number.carrier as usize] = true;
+    }
+    for band in bands.iter().filter(|band| band.rates > 0) {
+        has_rates[band.carrier as usize] = true;
+    }
+    let of_band: HashMap<u32, u32> = rows.bands.iter().map(|b| (b.id, b.carrier_id)).collect();
+    let enabled = |rows: &mut dyn Iterator<Item = u32>| -> HashSet<u32> {
+        rows.filter_map(|band| of_band.get(&band).copied()).collect()
+    };
+    let had_numbers = enabled(&mut rows.numbers.iter().filter(|n| n.enabled).map(|n| n.band_id));
+    let had_rates = enabled(&mut rows.rates.iter().filter(|r| r.enabled).map(|r| r.band_id));
+    for (at, carrier) in carriers.iter().enumerate() {
+        for (had, has) in [(&had_numbers, has_numbers[at]), (&had_rates, has_rates[at])] {
+            if had.contains(&carrier.id) && !has {
+                return Err(BuildError::LostCarrier {
+                    id: carrier.id,
+                    name: carrier.name.clone(),
+                    first: report.lost.first().cloned(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
