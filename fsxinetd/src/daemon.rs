@@ -1,7 +1,7 @@
 //! The daemon, from start to stop: what runs, in which order it comes up and goes down.
 //!
-//! Up: the data first, then the record store, then the policies, then the doors. Down the other way
-//! round: the doors close, what was begun is finished within `drain_s`, records are written last. A
+//! Up: the data first, then the record store, then the policies, then the doors open. Down the other
+//! way round: the doors close, what was begun is finished within `drain_s`, records are written last. A
 //! database that is away stops nothing: the last snapshot is served.
 
 use std::path::{Path, PathBuf};
@@ -63,6 +63,12 @@ async fn run(config: Config, path: PathBuf, level: logging::Level) -> Result<(),
     let health = Health::new(published.clone(), Duration::from_secs(config.feed.max_age_s.into()));
     let mut tasks = JoinSet::new();
 
+    // The doors are bound before anything is touched: a second daemon ends here, and whoever knocks
+    // meanwhile waits.
+    let decide_socket = decide::bind(&config.decide)?;
+    let esl_socket = esl::bind(config.esl.listen).await?;
+    let http_socket = http::bind(config.http.listen).await?;
+
     // The data.
     if let Some(feed) = start_feed(&config, &published)? {
         health.follow(feed.status());
@@ -86,10 +92,7 @@ async fn run(config: Config, path: PathBuf, level: logging::Level) -> Result<(),
         async move { engine.supervise().await }
     });
 
-    // The doors. All are bound before any is opened, so that a fault is known before a call is.
-    let decide_socket = decide::bind(&config.decide)?;
-    let esl_socket = esl::bind(config.esl.listen).await?;
-    let http_socket = http::bind(config.http.listen).await?;
+    // The doors open.
     let address = |socket: &tokio::net::TcpListener| {
         socket.local_addr().map_or_else(|e| e.to_string(), |a| a.to_string())
     };

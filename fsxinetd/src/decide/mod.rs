@@ -12,7 +12,7 @@ mod peers;
 mod tests;
 
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,7 +60,12 @@ pub fn bind(config: &config::Decide) -> Result<Listener, String> {
     };
     match std::os::unix::net::UnixStream::connect(path) {
         Ok(_) => return Err(wrong("listen", &"another fsxinetd answers there")),
+        // Refused is what a socket without a listener says, and also any other file.
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            let found = std::fs::symlink_metadata(path).map_err(|e| wrong("look at it", &e))?;
+            if !found.file_type().is_socket() {
+                return Err(wrong("listen", &"there is a file that is no socket"));
+            }
             std::fs::remove_file(path).map_err(|e| wrong("remove the old one", &e))?;
         }
         Err(_) => {}

@@ -449,3 +449,19 @@ async fn too_many_runs_are_refused_at_once() {
     assert_eq!(c, Err(Failure::Busy));
     assert!(rig.route().await.is_ok());
 }
+
+#[tokio::test]
+async fn the_policies_that_ship_work() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+    let (set, faults) = BundleSet::load(&dir, &BundleSet::default());
+    assert!(faults.is_empty() && set.len() == 1, "{faults:?}");
+    let config = config::Policy { dir, ..config::Policy::default() };
+    let engine = Engine::start(&config, PublishedHandle::new()).expect("threads");
+    for (phase, task) in [(Phase::Route, ""), (Phase::Call, "Outbound::route")] {
+        let facts = WireFacts { called: "07700900123".to_owned(), ..WireFacts::default() };
+        let call = Arc::new(Call { facts, task: task.to_owned() });
+        let outcome = engine.run(phase, call, Duration::from_secs(10)).await.expect("fine");
+        // With no data published, both leave things as they are.
+        assert_eq!((outcome.verdict, outcome.actions), (Verdict::Keep, Vec::new()), "{task}");
+    }
+}
