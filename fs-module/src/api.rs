@@ -97,10 +97,29 @@ fn answer(world: &World, arguments: &str) -> String {
         ["gateway", id, word] => gateways::set(world, id, word),
         ["reload"] => reload(world),
         ["generation"] => format!("{}\n", world.generation()),
-        ["calls"] => format!("{} calls in progress\n", world.calls.len()),
+        ["calls"] => calls(world),
         ["version"] => format!("fsx {BUILD_ID}\n"),
         [word, ..] => format!("-ERR unknown command {word:?}; fsx help lists them\n"),
     }
+}
+
+fn calls(world: &World) -> String {
+    let calls = world.calls.list();
+    let mut table =
+        table::Table::new(["UUID", "Org", "Called", "Number", "Generation", "By", "Attempts"]);
+    for (uuid, call) in &calls {
+        table.row([
+            uuid.clone(),
+            call.facts.org.to_string(),
+            call.facts.called.clone(),
+            call.number.clone().unwrap_or_default(),
+            call.generation.to_string(),
+            call.decided_by.to_owned(),
+            call.attempts.len().to_string(),
+        ]);
+    }
+    let table = if calls.is_empty() { String::new() } else { table.to_string() };
+    format!("{table}{} calls in progress\n", calls.len())
 }
 
 fn reload(world: &World) -> String {

@@ -28,6 +28,9 @@ use crate::{
 /// that whoever sent the call may try another switch.
 const FAULT: u16 = 41;
 
+/// The cause of a call whose gateways are all full: no circuit available.
+const FULL: u16 = 34;
+
 /// The application.
 pub(crate) struct Bridge;
 
@@ -106,12 +109,19 @@ fn try_all(
             return None;
         }
         let Some(route) = attempts.get(&routing.facts, n) else { break };
+        let at = fsx_seam::clock::utc_s();
+        let counted = Counted::begin(world.live(), route.gateway_id, at);
+        // The decision saw room; by now others may have taken it.
+        if !routing.emergency && counted.as_ref().is_some_and(|c| c.over(attempts.cap(n))) {
+            let line = format!("fsx: gateway {} is full, passed over", route.gateway_id);
+            log::call(session, Level::Info, &line);
+            last = Cause::q850(FULL);
+            continue;
+        }
         count(&world.stats.attempts);
         channel.set(out::ATTEMPTS, Some(&(n + 1).to_string()));
         channel.set(out::GATEWAY, Some(&route.gateway_id.to_string()));
         channel.set(out::CARRIER, Some(&route.carrier_id.to_string()));
-        let at = fsx_seam::clock::utc_s();
-        let counted = Counted::begin(world.live(), route.gateway_id, at);
         let withheld_cli = match route.withhold_cli {
             true => attempts.withheld_cli(&routing.facts, n),
             false => String::new(),

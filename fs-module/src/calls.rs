@@ -59,6 +59,11 @@ impl Calls {
         self.lock().remove(uuid)
     }
 
+    /// What each is about, for a listing: UUID and call.
+    pub(crate) fn list(&self) -> Vec<(String, Call)> {
+        self.lock().iter().map(|(uuid, call)| (uuid.clone(), call.clone())).collect()
+    }
+
     /// How many are in progress.
     pub(crate) fn len(&self) -> usize {
         self.lock().len()

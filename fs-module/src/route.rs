@@ -93,6 +93,13 @@ impl Attempts {
         self.given.get(n.checked_sub(self.planned())?).cloned()
     }
 
+    /// Most calls that the gateway of the `n`th may have in progress; 0 is no cap.
+    pub(crate) fn cap(&self, n: usize) -> u32 {
+        let Some((data, plan)) = &self.plan else { return 0 };
+        let Some(candidate) = plan.routes().get(n) else { return 0 };
+        data.routing().gateway(candidate.gateway).map_or(0, |gateway| gateway.conc_calls)
+    }
+
     /// The caller id of the `n`th though it is withheld, for a trusted trunk; empty when unknown.
     pub(crate) fn withheld_cli(&self, facts: &Facts, n: usize) -> String {
         let Some((data, plan)) = &self.plan else { return String::new() };

@@ -12,6 +12,7 @@ use std::{
     },
 };
 
+use fsx_core::data::LiveView;
 use fsx_live::{LiveTable, OwnerId};
 use fsx_seam::{
     ask::Asker,
@@ -92,6 +93,11 @@ impl Counted {
     pub(crate) fn begin(live: Option<Arc<Live>>, gateway_id: u32, at: i64) -> Option<Self> {
         let live = live.filter(|_| gateway_id != 0)?;
         live.table.begin_call(live.owner, gateway_id, at).then_some(Self { live, gateway_id })
+    }
+
+    /// Whether the gateway has more calls than `cap`, this one included; 0 is no cap.
+    pub(crate) fn over(&self, cap: u32) -> bool {
+        cap != 0 && self.live.table.calls_in_progress(self.gateway_id) > cap
     }
 }
 
@@ -215,11 +221,14 @@ impl World {
         self.stopping.load(Relaxed)
     }
 
-    /// Reads the configuration file again. One with mistakes is refused, and what is in force stays.
+    /// Reads the configuration file again, from the disk. One with mistakes is refused, and what is in force stays.
     ///
     /// # Errors
     /// What is wrong with it.
     pub(crate) fn reload(&self) -> Result<(), Vec<String>> {
+        if !host::xml::reload() {
+            return Err(vec!["FreeSWITCH's XML files do not parse, see the log".to_owned()]);
+        }
         let Some(sections) = host::xml::read_config(config::FILE) else {
             return Err(vec!["no configuration fsx.conf.xml".to_owned()]);
         };

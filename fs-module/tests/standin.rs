@@ -211,6 +211,9 @@ fn a_bad_configuration_is_named_and_a_reload_of_one_refused() {
     host.say("param\tsettings\tpolicy-timeout-ms\tsoon");
     let said = host.api("reload");
     assert!(said.starts_with("-ERR the configuration in force stays"), "{said}");
+    host.say("break-xml");
+    let said = host.api("reload");
+    assert!(said.contains("XML files do not parse"), "{said}");
     assert_eq!(host.api("generation"), "5\n");
     host.end();
 }
@@ -415,6 +418,42 @@ fn gateways_are_listed_and_set() {
     let begun: Vec<_> = load.iter().map(|l| (l.gateway_id, l.calls_begun)).collect();
     assert_eq!(begun, [(1, 1), (2, 1)]);
     assert!(load.iter().all(|l| l.calls_in_progress == 0));
+    host.end();
+}
+
+#[test]
+fn a_gateway_that_filled_up_meanwhile_is_passed_over() {
+    let script = Script::with_data();
+    let live = script.live_table();
+    let host = Host::start(&script);
+    // Gateway 2 takes one call at most. Another switch takes that while gateway 1 is being tried:
+    // the stand-in waits with its dial until then.
+    let other = live.register_owner();
+    let full = script.path("full");
+    host.begin("x", "07700900124", "37");
+    host.say("outcome\tf\t41\t503");
+    host.say("outcome\ta\t16");
+    let busy = std::thread::scope(|scope| {
+        let filling = scope.spawn(|| {
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while live.load().iter().all(|l| l.gateway_id != 1 || l.calls_in_progress == 0) {
+                assert!(Instant::now() < deadline, "gateway 1 was never tried");
+                std::thread::yield_now();
+            }
+            let begun = live.begin_call(other, 2, fsx_seam::clock::utc_s());
+            fs::write(&full, "").expect("writes");
+            begun
+        });
+        host.say(&format!("dial-waits\t{}", full.display()));
+        let said = host.say("app");
+        assert!(filling.join().expect("did not panic"));
+        said
+    });
+    let dials = busy.lines().filter(|line| line.starts_with("dial ")).count();
+    assert_eq!(dials, 1, "{busy}");
+    assert!(busy.contains("gateway 2 is full, passed over"), "{busy}");
+    assert!(busy.contains("app done cause=34 "), "{busy}");
+    assert_eq!(live.load().iter().map(|l| l.calls_in_progress).sum::<u32>(), 1);
     host.end();
 }
 

@@ -112,6 +112,7 @@ HAS(switch_event_add_header_string, switch_status_t, switch_event_t *, switch_st
 HAS(switch_event_destroy, void, switch_event_t **);
 HAS(switch_name_event, switch_status_t, const char *, switch_event_types_t *);
 HAS(switch_xml_open_cfg, switch_xml_t, const char *, switch_xml_t *, switch_event_t *);
+HAS(switch_xml_reload, switch_status_t, const char **);
 HAS(switch_xml_free, void, switch_xml_t);
 
 /* The widths behind the enums: C passes them as int, Rust declares c_int. */

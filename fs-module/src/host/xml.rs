@@ -36,6 +36,15 @@ pub(crate) struct Section {
 /// Most elements read of one file: a bound on a tree that somebody else made.
 const MAX_ELEMENTS: usize = 10_000;
 
+/// Makes FreeSWITCH read its XML files again, as `reloadxml` does; without it an edited file stays
+/// unseen. `false` when they do not parse: the log says where, and what was read before stays.
+pub(crate) fn reload() -> bool {
+    let mut error = c"".as_ptr();
+    // SAFETY: an out pointer of ours. What it is set to on failure lies in a tree that the function
+    // has just freed, so it is not looked at.
+    unsafe { sys::switch_xml_reload(&raw mut error) == sys::STATUS_SUCCESS }
+}
+
 /// Opens `autoload_configs/<name>` (through XML bindings, as every module does) and copies it;
 /// `None` when there is no such configuration.
 pub(crate) fn read_config(name: &str) -> Option<Vec<Section>> {

@@ -142,5 +142,6 @@ unsafe extern "C" {
         node: *mut *const XmlRaw,
         params: *mut EventRaw,
     ) -> *mut XmlRaw;
+    pub(crate) fn switch_xml_reload(error: *mut *const c_char) -> Status;
     pub(crate) fn switch_xml_free(root: *mut XmlRaw);
 }

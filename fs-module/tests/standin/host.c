@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "standin.h"
 
@@ -321,6 +322,8 @@ int switch_ivr_originate(struct session *session, struct session **leg, int *cau
 	for (int i = 0; i < variables->n; i++) printf(" %s=%s", variables->name[i], variables->value[i]);
 	printf("\n");
 	if (standin.next_outcome == standin.outcomes_n) standin_die("no outcome is scripted for this attempt");
+	/* A dial that waits for the test: until the file is there, ten seconds at most. */
+	for (int i = 0; standin.dial_waits && access(standin.dial_waits, F_OK) && i < 10000; i++) usleep(1000);
 	const struct outcome *outcome = &standin.outcomes[standin.next_outcome++];
 	*leg = NULL;
 	*cause = outcome->cause;
@@ -376,6 +379,12 @@ struct xml *switch_xml_open_cfg(const char *file, struct xml **node, void *param
 	*node = standin.config;
 	if (standin.config) standin.config_held++;
 	return standin.config;
+}
+
+int switch_xml_reload(const char **error)
+{
+	NEED(error);
+	return standin.xml_broken ? 9 : 0;
 }
 
 void switch_xml_free(struct xml *root)

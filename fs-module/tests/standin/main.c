@@ -238,6 +238,8 @@ static void obey(char **words, int n)
 	snprintf(standin.now_us, sizeof(standin.now_us), "%lld",
 		(long long) now.tv_sec * 1000000 + now.tv_nsec / 1000);
 	if (!strcmp(word, "param")) param(words, n);
+	else if (!strcmp(word, "dial-waits")) standin.dial_waits = strdup(words[1]);
+	else if (!strcmp(word, "break-xml")) standin.xml_broken = 1;
 	else if (!strcmp(word, "forget")) standin.config->child = NULL;
 	else if (!strcmp(word, "load")) on_small_stack(do_load, words, n);
 	else if (!strcmp(word, "api")) on_small_stack(do_api, words, n);

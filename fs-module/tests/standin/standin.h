@@ -74,7 +74,8 @@ struct state {
 	struct dialplan *dialplan;
 	const struct state_handlers *handlers;
 	void (*on_shutdown)(void *);
-	int completions, events, config_held;
+	int completions, events, config_held, xml_broken;
+	char *dial_waits;
 	struct session call, leg;
 	struct outcome outcomes[MAX_OUTCOMES];
 	int outcomes_n, next_outcome;

@@ -255,7 +255,7 @@ pub(crate) fn snapshot(generation: u64) -> Vec<u8> {
         rates: vec![rate(1, 501, "0.01"), rate(2, 502, "0.02"), rate(3, 503, "1")],
         gateways: vec![
             gateway(1, 101, "", "absolute_codec_string=PCMA"),
-            gateway(2, 102, "0", ""),
+            GatewayRow { conc_calls: 1, ..gateway(2, 102, "0", "") },
             gateway(9, 103, "", ""),
         ],
         fx: vec![("GBP".to_owned(), "1".to_owned())],
