@@ -1,10 +1,11 @@
 //! One connection, and rows as text.
 
 use std::future::poll_fn;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous,
@@ -20,6 +21,9 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// How long a row may be waited for in the midst of a table: a server that went away shows here.
 const ROW_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long rows of SQLite gather before they are taken.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// How long another writer's lock on an SQLite file is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -68,7 +72,7 @@ impl Conn {
                         .read_only(access == Access::ReadOnly)
                         .create_if_missing(access == Access::Create)
                         .busy_timeout(BUSY_TIMEOUT)
-                        .row_buffer_size(1024)
+                        .row_buffer_size(4096)
                         .disable_statement_logging();
                     if access != Access::ReadOnly {
                         // So that an import and a feed do not wait for each other.
@@ -147,28 +151,19 @@ impl Conn {
         let failed = |source| DbError::Query { what: what.to_owned(), source };
         // The text protocol on both sides: MariaDB sends every type as text by it.
         macro_rules! stream {
-            ($conn:expr) => {{
+            ($conn:expr, $own_thread:expr) => {{
                 let mut rows = sql.fetch($conn);
-                loop {
-                    // Most rows are here already; only for one that is not is a clock worth its
-                    // price.
-                    let next = match poll_fn(|cx| Poll::Ready(rows.as_mut().poll_next(cx))).await {
-                        Poll::Ready(next) => next,
-                        Poll::Pending => match timeout(ROW_TIMEOUT, rows.next()).await {
-                            Ok(next) => next,
-                            Err(_) => return Err(late(what, ROW_TIMEOUT)),
-                        },
-                    };
-                    match next {
-                        None => return Ok(()),
-                        Some(row) => each(&row.map_err(failed)?).map_err(failed)?,
-                    }
+                let mut begun = false;
+                while let Some(row) = next(&mut rows, begun && $own_thread, what).await? {
+                    each(&row.map_err(failed)?).map_err(failed)?;
+                    begun = true;
                 }
+                Ok(())
             }};
         }
         match self {
-            Self::Sqlite(c) => stream!(c),
-            Self::Mysql(c) => stream!(c),
+            Self::Sqlite(c) => stream!(c, true),
+            Self::Mysql(c) => stream!(c, false),
         }
     }
 
@@ -225,6 +220,37 @@ impl Conn {
             }
         };
         let _ = timeout(Duration::from_secs(5), bye).await;
+    }
+}
+
+/// The next row, or none within [`ROW_TIMEOUT`].
+///
+/// SQLite's rows are made by a thread of sqlx's. To be woken for each of them would cost more than
+/// the row, so `in_bulk` looks for what has gathered every millisecond instead.
+async fn next<T>(
+    rows: &mut BoxStream<'_, T>,
+    in_bulk: bool,
+    what: &str,
+) -> Result<Option<T>, DbError> {
+    // Most rows are here already; only for one that is not is a clock worth its price.
+    if !in_bulk {
+        return match poll_fn(|cx| Poll::Ready(rows.as_mut().poll_next(cx))).await {
+            Poll::Ready(row) => Ok(row),
+            Poll::Pending => {
+                timeout(ROW_TIMEOUT, rows.next()).await.map_err(|_| late(what, ROW_TIMEOUT))
+            }
+        };
+    }
+    let mut asleep = Duration::ZERO;
+    loop {
+        if let Poll::Ready(row) = rows.as_mut().poll_next(&mut Context::from_waker(Waker::noop())) {
+            return Ok(row);
+        }
+        if asleep >= ROW_TIMEOUT {
+            return Err(late(what, ROW_TIMEOUT));
+        }
+        tokio::time::sleep(GATHER).await;
+        asleep += GATHER;
     }
 }
 

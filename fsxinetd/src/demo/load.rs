@@ -196,7 +196,7 @@ async fn rates(
     let (initial, next) = carrier.increments;
     let (currency, format) = (carrier.currency, carrier.format);
     let cli = if format.is_empty() { "" } else { "E164" };
-    for (band_id, band) in (first_band..).zip(&bands[..]) {
+    for (band_id, band) in (first_band..).zip(bands) {
         // By day, by night and at the weekend where a carrier at home sells landlines; last year's
         // price, still in the table, for everybody.
         let day_and_night = carrier.id == 104 && band.kind == Kind::Landline;
