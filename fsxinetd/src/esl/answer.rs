@@ -16,7 +16,7 @@ use crate::policy::{Outcome, Verdict};
 pub fn bytes(outcome: &Outcome) -> Result<Vec<u8>, Unsendable> {
     let mut actions = outcome.actions.clone();
     match &outcome.verdict {
-        Verdict::Keep if actions.iter().all(is_annotation) => {
+        Verdict::Keep if leaves_the_call(outcome) => {
             let mut out = Vec::new();
             for action in &actions {
                 action.check()?;
@@ -30,6 +30,11 @@ pub fn bytes(outcome: &Outcome) -> Result<Vec<u8>, Unsendable> {
         Verdict::Route(answer) => bridges(&answer.routes, &mut actions),
     }
     esl::transfer_and_exit(&actions)
+}
+
+/// The dialplan goes on: there is nothing to do but to note things down.
+pub(super) fn leaves_the_call(outcome: &Outcome) -> bool {
+    outcome.verdict == Verdict::Keep && outcome.actions.iter().all(is_annotation)
 }
 
 /// It changes what is known of the call and nothing else.

@@ -244,7 +244,7 @@ async fn run(
 
 fn word(outcome: &Outcome) -> &'static str {
     match outcome.verdict {
-        Verdict::Keep if outcome.actions.is_empty() => "kept",
+        Verdict::Keep if answer::leaves_the_call(outcome) => "kept",
         Verdict::Keep | Verdict::Route(_) => "routed",
         Verdict::Reject { .. } => "rejected",
     }
