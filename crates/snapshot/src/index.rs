@@ -4,14 +4,17 @@
 //! open prefixes gives at every point the longest match of every carrier; each distinct list is
 //! stored once, cheapest offer first.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+};
 
 use fsx_core::digits::Key;
 
 use crate::{
     BuildSettings,
-    layout::{ENTRY_RATE, ENTRY_TIED, NONE, OFFERS_PER_LINE, Section},
-    vet::{Model, Number},
+    layout::{ALIGN, ENTRY_RATE, ENTRY_TIED, NONE},
+    vet::Model,
 };
 
 /// Where a run of numbers begins and which list serves it.
@@ -30,12 +33,41 @@ pub(crate) struct Index {
     pub(crate) prefixes: u64,
 }
 
-/// One offer on a list in the making: where its band stands among all, then what the entry holds.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Entry {
-    rank: u32,
-    carrier: u16,
-    len: std::cmp::Reverse<u8>,
+/// One offer on a list in the making, in the order of the list: where its band stands among all
+/// (32 bits), its carrier (8), and the length of its prefix, long before short (8).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry(u64);
+
+impl Entry {
+    fn new(rank: u32, carrier: u8, len: u8) -> Self {
+        Self(u64::from(rank) << 16 | u64::from(carrier) << 8 | u64::from(u8::MAX - len))
+    }
+
+    fn rank(self) -> usize {
+        (self.0 >> 16) as usize
+    }
+
+    fn carrier(self) -> u8 {
+        (self.0 >> 8) as u8
+    }
+
+    fn prefix_len(self) -> u8 {
+        u8::MAX - self.0 as u8
+    }
+}
+
+/// A set of carriers.
+#[derive(Clone, Copy, Default)]
+struct CarrierSet([u64; 4]);
+
+impl CarrierSet {
+    fn insert(&mut self, carrier: u8) {
+        self.0[usize::from(carrier / 64)] |= 1 << (carrier % 64);
+    }
+
+    fn contains(&self, carrier: u8) -> bool {
+        self.0[usize::from(carrier / 64)] & 1 << (carrier % 64) != 0
+    }
 }
 
 struct Node {
@@ -67,52 +99,95 @@ struct Ranks {
 /// The lists made so far, each stored once.
 struct Lists {
     bytes: Vec<u8>,
-    known: HashMap<Vec<Entry>, u32>,
+    /// Line of a list by the hash of its entries; the next slot where two lists share one.
+    known: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
+    count: u64,
     ranks: Ranks,
     keep_shorter: bool,
 }
 
+/// Keys that are hashes already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("only whole words are hashed");
+    }
+    fn write_u64(&mut self, word: u64) {
+        self.0 = word;
+    }
+}
+
 impl Lists {
-    fn line(&mut self, mut entries: Vec<Entry>) -> u32 {
-        entries.sort_unstable();
-        if let Some(&line) = self.known.get(&entries) {
-            return line;
+    fn new(ranks: Ranks, keep_shorter: bool) -> Self {
+        Self { bytes: Vec::new(), known: HashMap::default(), count: 0, ranks, keep_shorter }
+    }
+
+    /// The line of the list with these entries, which are in order.
+    fn line(&mut self, entries: &[Entry]) -> u32 {
+        let mut slot = entries.iter().fold(entries.len() as u64, |hash, entry| {
+            (hash.rotate_left(5) ^ entry.0).wrapping_mul(0x517c_c1b7_2722_0a95)
+        });
+        // Mixed once more, since the map takes the low bits.
+        slot ^= slot >> 32;
+        let from = self.bytes.len();
+        self.write(entries);
+        // Whoever has the same bytes is the same list.
+        loop {
+            match self.known.get(&slot) {
+                Some(&line) => {
+                    let at = line as usize * ALIGN;
+                    let len = self.bytes.len() - from;
+                    if self.bytes[at..].len() >= 2 * len
+                        && self.bytes[at..at + len] == self.bytes[from..]
+                    {
+                        self.bytes.truncate(from);
+                        return line;
+                    }
+                    slot = slot.wrapping_add(1);
+                }
+                None => {
+                    let line = (from / ALIGN) as u32;
+                    self.known.insert(slot, line);
+                    self.count += 1;
+                    return line;
+                }
+            }
         }
-        let row = Section::ROW[Section::Offers as usize];
-        let line = (self.bytes.len() / (row * OFFERS_PER_LINE)) as u32;
-        let ranked = self.ranked(&entries);
+    }
+
+    fn write(&mut self, entries: &[Entry]) {
+        let ranked = self.ranked(entries);
         self.bytes.extend_from_slice(&(entries.len() as u32).to_le_bytes());
         self.bytes.extend_from_slice(&(ranked as u32).to_le_bytes());
+        let group = |at: usize| match entries.get(at).map(|entry| self.ranks.terms[entry.rank()]) {
+            Some(Terms::Settled { cost_group, .. }) => Some(cost_group),
+            _ => None,
+        };
         for (at, entry) in entries.iter().enumerate() {
-            let terms = self.ranks.terms[entry.rank as usize];
-            let (place, flags) = match terms {
+            let (place, flags) = match self.ranks.terms[entry.rank()] {
                 Terms::Settled { rate, cost_group } if at < ranked => {
-                    let same = |other: Option<&Entry>| {
-                        other.is_some_and(|other| {
-                            matches!(self.ranks.terms[other.rank as usize],
-                                Terms::Settled { cost_group: group, .. } if group == cost_group)
-                        })
-                    };
-                    let tied = same(at.checked_sub(1).map(|before| &entries[before]))
-                        || same(entries.get(at + 1));
-                    (rate, ENTRY_RATE | if tied { ENTRY_TIED } else { 0 })
+                    let tied = group(at.wrapping_sub(1)) == Some(cost_group)
+                        || group(at + 1) == Some(cost_group);
+                    (rate, if tied { ENTRY_RATE | ENTRY_TIED } else { ENTRY_RATE })
                 }
-                _ => (self.ranks.bands[entry.rank as usize], 0),
+                _ => (self.ranks.bands[entry.rank()], 0),
             };
             self.bytes.extend_from_slice(&place.to_le_bytes());
-            self.bytes.extend_from_slice(&entry.carrier.to_le_bytes());
-            self.bytes.extend_from_slice(&[entry.len.0, flags]);
+            self.bytes.extend_from_slice(&[entry.carrier(), 0, entry.prefix_len(), flags]);
         }
-        self.bytes.resize(self.bytes.len().next_multiple_of(row * OFFERS_PER_LINE), 0);
-        self.known.insert(entries, line);
-        line
+        self.bytes.resize(self.bytes.len().next_multiple_of(ALIGN), 0);
     }
 
     /// How many entries are in their final order: all that can be used, or none.
     fn ranked(&self, entries: &[Entry]) -> usize {
-        let terms = |entry: &Entry| self.ranks.terms[entry.rank as usize];
+        let terms = |entry: &Entry| self.ranks.terms[entry.rank()];
         let open = |entry: &Entry| {
-            terms(entry) == Terms::Open || self.ranks.restricted[usize::from(entry.carrier)]
+            terms(entry) == Terms::Open || self.ranks.restricted[usize::from(entry.carrier())]
         };
         if self.keep_shorter || entries.iter().any(open) {
             return 0;
@@ -126,32 +201,69 @@ impl Lists {
 pub(crate) fn index(model: &Model, settings: &BuildSettings) -> Index {
     let keep_shorter = settings.shorter_prefix;
     let ranks = rank_bands(model, settings.built_at);
-    let mut lists = Lists { bytes: Vec::new(), known: HashMap::new(), ranks, keep_shorter };
-    let root = Node { end: Key(u64::MAX), entries: Vec::new(), line: lists.line(Vec::new()) };
+    let mut lists = Lists::new(ranks, keep_shorter);
+    let root = Node { end: Key(u64::MAX), entries: Vec::new(), line: lists.line(&[]) };
     let mut intervals = vec![Interval { low: Key(0), line: root.line }];
     let mut open = vec![root];
+    // Vectors of closed nodes, to be filled again.
+    let mut spare: Vec<Vec<Entry>> = Vec::new();
+    let mut own = Vec::new();
     let mut prefixes = 0;
-    for rows in model.numbers.chunk_by(|a, b| a.prefix == b.prefix) {
+    for rows in model.numbers.chunk_by(|a, b| a.prefix() == b.prefix()) {
         prefixes += 1;
-        let prefix = rows[0].prefix;
-        close(&mut open, &mut intervals, prefix.key);
+        let prefix = rows[0].prefix();
+        close(&mut open, &mut intervals, prefix.key, &mut spare);
+        let mut replaced = CarrierSet::default();
+        own.clear();
+        for row in rows {
+            let rank = lists.ranks.of_band[row.band as usize];
+            own.push(Entry::new(rank, row.carrier(), prefix.len));
+            if !keep_shorter {
+                replaced.insert(row.carrier());
+            }
+        }
+        own.sort_unstable();
         let parent = open.last().map(|node| node.entries.as_slice()).unwrap_or_default();
-        let entries = inherit(parent, rows, &lists.ranks.of_band, keep_shorter);
-        let line = lists.line(entries.clone());
+        let mut entries = spare.pop().unwrap_or_default();
+        merge(
+            parent.iter().filter(|entry| !replaced.contains(entry.carrier())),
+            &own,
+            &mut entries,
+        );
+        let line = lists.line(&entries);
         mark(&mut intervals, prefix.key, line);
         open.push(Node { end: prefix.key.end(usize::from(prefix.len)), entries, line });
     }
-    close(&mut open, &mut intervals, Key(u64::MAX));
-    Index { intervals, offers: lists.bytes, lists: lists.known.len() as u64, prefixes }
+    close(&mut open, &mut intervals, Key(u64::MAX), &mut spare);
+    Index { intervals, offers: lists.bytes, lists: lists.count, prefixes }
+}
+
+/// Both in order into one.
+fn merge<'a>(kept: impl Iterator<Item = &'a Entry>, own: &[Entry], into: &mut Vec<Entry>) {
+    into.clear();
+    let mut own = own.iter().copied().peekable();
+    for &entry in kept {
+        while let Some(before) = own.next_if(|own| *own < entry) {
+            into.push(before);
+        }
+        into.push(entry);
+    }
+    into.extend(own);
 }
 
 /// Ends every open prefix that does not reach `key`.
-fn close(open: &mut Vec<Node>, intervals: &mut Vec<Interval>, key: Key) {
+fn close(
+    open: &mut Vec<Node>,
+    intervals: &mut Vec<Interval>,
+    key: Key,
+    spare: &mut Vec<Vec<Entry>>,
+) {
     while open.len() > 1 && open.last().is_some_and(|node| node.end <= key) {
         if let Some(ended) = open.pop()
             && let Some(around) = open.last()
         {
             mark(intervals, ended.end, around.line);
+            spare.push(ended.entries);
         }
     }
 }
@@ -164,17 +276,6 @@ fn mark(intervals: &mut Vec<Interval>, low: Key, line: u32) {
     if intervals.last().is_none_or(|last| last.line != line) {
         intervals.push(Interval { low, line });
     }
-}
-
-fn inherit(parent: &[Entry], rows: &[Number], ranks: &[u32], keep_shorter: bool) -> Vec<Entry> {
-    let replaced = |carrier: u16| rows.iter().any(|row| row.carrier as u16 == carrier);
-    let kept = parent.iter().filter(|entry| keep_shorter || !replaced(entry.carrier)).copied();
-    let own = rows.iter().map(|row| Entry {
-        rank: ranks[row.band as usize],
-        carrier: row.carrier as u16,
-        len: std::cmp::Reverse(row.prefix.len),
-    });
-    kept.chain(own).collect()
 }
 
 /// Puts bands in the order of step 13: cost, then the best gateway's reliability, then the carrier.

@@ -16,7 +16,43 @@ pub(super) enum Target {
     NotRouting,
 }
 
-pub(super) type Targets = HashMap<u32, Target>;
+/// Where the rows of a table went, by ID.
+///
+/// Asked once for each of millions of numbers: IDs that a database counted up are looked up by
+/// place, and only a table with holes is hashed.
+pub(super) struct Targets {
+    known: HashMap<u32, Target>,
+    by_place: Vec<Option<Target>>,
+}
+
+impl Targets {
+    fn new() -> Self {
+        Self { known: HashMap::new(), by_place: Vec::new() }
+    }
+
+    fn insert(&mut self, id: u32, target: Target) -> Option<Target> {
+        self.known.insert(id, target)
+    }
+
+    /// Ends the inserting.
+    fn settle(mut self) -> Self {
+        let highest = self.known.keys().max().map_or(0, |&id| id as usize);
+        if highest < 4 * self.known.len() + 1024 {
+            self.by_place = vec![None; highest + 1];
+            for (id, target) in &self.known {
+                self.by_place[*id as usize] = Some(*target);
+            }
+        }
+        self
+    }
+
+    pub(super) fn get(&self, id: u32) -> Option<Target> {
+        if self.by_place.is_empty() {
+            return self.known.get(&id).copied();
+        }
+        self.by_place.get(id as usize).copied().flatten()
+    }
+}
 
 pub(super) fn vet_carriers(
     rows: &Rows,
@@ -52,7 +88,7 @@ pub(super) fn vet_carriers(
     if carriers.len() > MAX_CARRIERS {
         return Err(BuildError::TooManyCarriers { got: carriers.len() });
     }
-    Ok((carriers, targets))
+    Ok((carriers, targets.settle()))
 }
 
 pub(super) fn vet_bands(
@@ -63,7 +99,7 @@ pub(super) fn vet_bands(
     let mut bands = Vec::new();
     let mut targets = Targets::new();
     for row in &rows.bands {
-        let target = match carrier_at.get(&row.carrier_id) {
+        let target = match carrier_at.get(row.carrier_id) {
             None => {
                 report.lose("Bands", row.id, format!("unknown carrier {}", row.carrier_id));
                 continue;
@@ -73,7 +109,7 @@ pub(super) fn vet_bands(
                 bands.push(Band {
                     id: row.id,
                     name: row.name.clone(),
-                    carrier: *carrier,
+                    carrier,
                     enabled: row.enabled,
                     first_rate: 0,
                     rates: 0,
@@ -83,5 +119,5 @@ pub(super) fn vet_bands(
         };
         targets.insert(row.id, target);
     }
-    (bands, targets)
+    (bands, targets.settle())
 }

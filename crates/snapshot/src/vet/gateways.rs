@@ -34,8 +34,8 @@ pub(super) fn vet_gateways(
         if !seen.insert(row.id) {
             return Err(BuildError::DuplicateId { table: "CarrierGateway", id: row.id });
         }
-        let carrier = match carrier_at.get(&row.carrier_id) {
-            Some(Target::At(carrier)) => *carrier,
+        let carrier = match carrier_at.get(row.carrier_id) {
+            Some(Target::At(carrier)) => carrier,
             // An emergency gateway serves emergencies whatever becomes of its carrier.
             Some(Target::NotRouting) if emergency.contains(&row.id) => NONE,
             Some(Target::NotRouting) => continue,

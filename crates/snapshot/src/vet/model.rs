@@ -51,7 +51,7 @@ pub(crate) struct Prefix {
     pub(crate) len: u8,
 }
 
-/// A number row that routes: carrier and band, below one prefix.
+/// A number row of one organisation: carrier and band, below one prefix.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Number {
     pub(crate) org_id: u32,
@@ -59,6 +59,39 @@ pub(crate) struct Number {
     pub(crate) carrier: u32,
     pub(crate) id: u32,
     pub(crate) band: u32,
+}
+
+/// A number row for everyone, packed to sort fast: there are millions.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct PublicNumber {
+    /// Key (52 bits), length (4), carrier (8): see [`Self::new`].
+    order: u64,
+    pub(crate) id: u32,
+    pub(crate) band: u32,
+}
+
+// What `order` packs has room in it.
+const _: () =
+    assert!(fsx_core::digits::POW11[15] < 1 << 52 && fsx_core::decide::MAX_CARRIERS <= 256);
+
+impl PublicNumber {
+    pub(crate) fn new(prefix: Prefix, carrier: u32, id: u32, band: u32) -> Self {
+        let order = prefix.key.0 << 12 | u64::from(prefix.len) << 8 | u64::from(carrier);
+        Self { order, id, band }
+    }
+
+    pub(crate) fn prefix(&self) -> Prefix {
+        Prefix { key: Key(self.order >> 12), len: (self.order >> 8 & 15) as u8 }
+    }
+
+    pub(crate) fn carrier(&self) -> u8 {
+        self.order as u8
+    }
+
+    /// Prefix and carrier at once.
+    pub(crate) fn order(&self) -> u64 {
+        self.order
+    }
 }
 
 pub(crate) struct Override {
@@ -111,7 +144,7 @@ pub(crate) struct Model {
     pub(crate) rates: Vec<Rate>,
     pub(crate) gateways: Vec<Gateway>,
     /// Sorted; at most one row for a carrier and prefix.
-    pub(crate) numbers: Vec<Number>,
+    pub(crate) numbers: Vec<PublicNumber>,
     /// Sorted; at most one row for an organisation, carrier and prefix.
     pub(crate) private: Vec<Number>,
     pub(crate) overrides: Vec<Override>,

@@ -6,7 +6,7 @@ use fsx_core::digits::Key;
 
 use super::{
     carriers::{Target, Targets},
-    model::{Band, Carrier, Number, Prefix},
+    model::{Band, Carrier, Number, Prefix, PublicNumber},
 };
 use crate::{
     BuildError, BuildSettings, Report,
@@ -25,12 +25,12 @@ pub(super) fn vet_numbers(
     bands: &[Band],
     band_at: &Targets,
     report: &mut Report,
-) -> (Vec<Number>, Vec<Number>) {
+) -> (Vec<PublicNumber>, Vec<Number>) {
     let mut numbers = Vec::with_capacity(rows.numbers.len());
     let mut private = Vec::new();
     for row in &rows.numbers {
-        let band = match band_at.get(&row.band_id) {
-            Some(Target::At(band)) => *band,
+        let band = match band_at.get(row.band_id) {
+            Some(Target::At(band)) => band,
             Some(Target::NotRouting) => continue,
             None => {
                 report.lose("Numbers", row.id, format!("unknown band {}", row.band_id));
@@ -55,14 +55,18 @@ pub(super) fn vet_numbers(
             }
         };
         let carrier = bands[band as usize].carrier;
-        let number = Number { org_id: row.org_id, prefix, carrier, id: row.id, band };
-        if row.org_id == 0 { numbers.push(number) } else { private.push(number) }
+        if row.org_id == 0 {
+            numbers.push(PublicNumber::new(prefix, carrier, row.id, band));
+        } else {
+            private.push(Number { org_id: row.org_id, prefix, carrier, id: row.id, band });
+        }
     }
-    for numbers in [&mut numbers, &mut private] {
-        numbers.sort_unstable();
-        // Same prefix and carrier: the lower ID stays (step 5).
-        numbers.dedup_by_key(|n| (n.org_id, n.prefix, n.carrier));
-    }
+    // Decks come sorted, one after another: the stable sort merges such runs.
+    numbers.sort();
+    private.sort();
+    // Same prefix and carrier: the lower ID stays (step 5).
+    numbers.dedup_by_key(|number| number.order());
+    private.dedup_by_key(|number| (number.org_id, number.prefix, number.carrier));
     (numbers, private)
 }
 
@@ -72,7 +76,7 @@ pub(super) fn refuse_lost_carriers(
     rows: &Rows,
     carriers: &[Carrier],
     bands: &[Band],
-    numbers: &[Number],
+    numbers: &[PublicNumber],
     private: &[Number],
     report: &Report,
 ) -> Result<(), BuildError> {
@@ -81,7 +85,10 @@ pub(super) fn refuse_lost_carriers(
     }
     let mut has_numbers = vec![false; carriers.len()];
     let mut has_rates = vec![false; carriers.len()];
-    for number in numbers.iter().chain(private) {
+    for number in numbers {
+        has_numbers[usize::from(number.carrier())] = true;
+    }
+    for number in private {
         has_numbers[number.carrier as usize] = true;
     }
     for band in bands.iter().filter(|band| band.rates > 0) {

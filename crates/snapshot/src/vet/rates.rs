@@ -97,8 +97,8 @@ pub(super) fn vet_rates(
         .collect();
     let mut rates: Vec<(u32, Rate)> = Vec::new();
     for row in &rows.rates {
-        let band = match band_at.get(&row.band_id) {
-            Some(Target::At(band)) => *band,
+        let band = match band_at.get(row.band_id) {
+            Some(Target::At(band)) => band,
             Some(Target::NotRouting) => continue,
             None => {
                 report.lose("LCRRates", row.id, format!("unknown band {}", row.band_id));

@@ -25,8 +25,8 @@ pub(super) fn vet_overrides(
 ) -> Vec<Override> {
     let mut overrides = Vec::new();
     for row in rows.overrides.iter().filter(|row| row.enabled) {
-        let carrier = match carrier_at.get(&row.carrier_id) {
-            Some(Target::At(carrier)) => *carrier,
+        let carrier = match carrier_at.get(row.carrier_id) {
+            Some(Target::At(carrier)) => carrier,
             Some(Target::NotRouting) => continue,
             None => {
                 let reason = format!("unknown carrier {}", row.carrier_id);
@@ -63,8 +63,8 @@ pub(super) fn vet_closed_loop(
 ) -> Vec<(u32, u32)> {
     let mut members = Vec::new();
     for &(org_id, carrier_id) in &rows.closed_loop {
-        match carrier_at.get(&carrier_id) {
-            Some(Target::At(carrier)) => members.push((org_id, *carrier)),
+        match carrier_at.get(carrier_id) {
+            Some(Target::At(carrier)) => members.push((org_id, carrier)),
             Some(Target::NotRouting) => {}
             None => {
                 let reason = format!("unknown carrier {carrier_id}");
