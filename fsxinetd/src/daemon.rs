@@ -24,6 +24,10 @@ use crate::{cdr, decide, esl, http, logging};
 
 /// Runs until SIGTERM or SIGINT; the exit code.
 pub fn start(config: Config, path: &Path) -> ExitCode {
+    let feed = match feed_settings(&config) {
+        Ok(feed) => feed,
+        Err(error) => return fail(2, &format!("{}: {error}", path.display())),
+    };
     let level = match logging::start(&config.log) {
         Ok(level) => level,
         Err(error) => return fail(2, &error),
@@ -38,7 +42,7 @@ pub fn start(config: Config, path: &Path) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &format!("cannot start: {error}")),
     };
-    let result = runtime.block_on(run(config, path.to_owned(), level));
+    let result = runtime.block_on(run(config, feed, path.to_owned(), level));
     // Whoever has not finished by now has had its time.
     runtime.shutdown_timeout(Duration::from_secs(1));
     match result {
@@ -55,7 +59,12 @@ struct Rooms {
     path: PathBuf,
 }
 
-async fn run(config: Config, path: PathBuf, level: logging::Level) -> Result<(), String> {
+async fn run(
+    config: Config,
+    feed: Option<FeedSettings>,
+    path: PathBuf,
+    level: logging::Level,
+) -> Result<(), String> {
     let (mut stop, mut hangup) = (StopSignals::new()?, listen(SignalKind::hangup())?);
     let recorder = metrics::install().map_err(|e| format!("cannot start the metrics: {e}"))?;
     let (stopper, shutdown) = shutdown::pair();
@@ -70,7 +79,7 @@ async fn run(config: Config, path: PathBuf, level: logging::Level) -> Result<(),
     let http_socket = http::bind(config.http.listen).await?;
 
     // The data.
-    if let Some(feed) = start_feed(&config, &published)? {
+    if let Some(feed) = start_feed(&config, feed, &published)? {
         health.follow(feed.status());
         tasks.spawn(feed.run(shutdown.signal()));
     }
@@ -222,9 +231,25 @@ fn reload(rooms: &Rooms) {
     notify::ready("up");
 }
 
+/// What the feed is to do; nothing where its database is not defined.
+///
+/// # Errors
+/// One line that names the key.
+pub(crate) fn feed_settings(config: &Config) -> Result<Option<FeedSettings>, String> {
+    if config.databases.contains_key(&config.feed.database) {
+        FeedSettings::from_config(config).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
 /// The feed, where a database is configured; otherwise the snapshot that is on disk, if any.
-fn start_feed(config: &Config, published: &PublishedHandle) -> Result<Option<Feed>, String> {
-    if !config.databases.contains_key(&config.feed.database) {
+fn start_feed(
+    config: &Config,
+    settings: Option<FeedSettings>,
+    published: &PublishedHandle,
+) -> Result<Option<Feed>, String> {
+    let Some(settings) = settings else {
         tracing::warn!(
             "there is no [databases.{}]: nothing is built, the snapshot on disk is served",
             config.feed.database
@@ -243,8 +268,7 @@ fn start_feed(config: &Config, published: &PublishedHandle) -> Result<Option<Fee
             Err(error) => tracing::warn!("{error}"),
         }
         return Ok(None);
-    }
-    let settings = FeedSettings::from_config(config)?;
+    };
     for file in [&settings.snapshot, &settings.live] {
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder)

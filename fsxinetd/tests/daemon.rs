@@ -294,6 +294,12 @@ fn faults_at_the_start_are_one_line_and_a_code() {
             2,
             format!("fsxinetd: {shown}:2: listen in [http]: "),
         ),
+        (
+            Some("[databases.LCR_RO]\nurl = \"mysql://host\"\n"),
+            &["run"],
+            2,
+            format!("fsxinetd: {shown}: databases.LCR_RO.url: bad database address: "),
+        ),
         (Some("[log]\nlevel = \"=loud=\"\n"), &["run"], 2, "fsxinetd: level in [log]: ".to_owned()),
         (
             Some("[decide]\nsocket = \"/dev/null/x\"\n"),

@@ -8,6 +8,7 @@ use fsx_wire::message::{Ask, Outcome};
 
 use crate::cli::fail;
 use crate::config::Config;
+use crate::daemon;
 use crate::decide::client;
 use crate::policy::BundleSet;
 
@@ -16,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// `fsxinetd check-config`: the file has been read; policies are read here.
 pub fn check_config(config: Config, path: &Path) -> ExitCode {
+    if let Err(error) = daemon::feed_settings(&config) {
+        return fail(2, &format!("{}: {error}", path.display()));
+    }
     let (bundles, faults) = BundleSet::load(&config.policy.dir, &BundleSet::default());
     // No folder at all is a site without policies.
     let faults = if config.policy.dir.exists() { faults } else { Vec::new() };

@@ -4,7 +4,7 @@
 //! misspelt key that is silently ignored is found out at the worst hour. The shipped sample
 //! (`conf/fsxinetd.toml`) says what each key means; a test holds it to be these defaults.
 //!
-//! Texts may hold `${NAME}` or `${NAME:-default}`, taken from the environment: [`expand`].
+//! Texts may hold `${NAME}` or `${NAME:-default}`, taken from the environment.
 
 mod expand;
 mod file;

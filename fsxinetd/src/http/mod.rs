@@ -1,7 +1,7 @@
 //! HTTP: health, metrics, and the LCR answer.
 //!
 //! Everything a peer sends is bounded in size and time: a scraper that stalls must never cost a
-//! call. The routes are plain functions of a request ([`routes`]).
+//! call. The routes are plain functions of a request (`routes`).
 
 mod routes;
 
