@@ -360,6 +360,9 @@ impl Captures {
     const UNSET: u8 = u8::MAX;
 }
 
+/// More ways wait than [`Rewrite::walk`] remembers.
+struct TooManyBranches;
+
 #[derive(Clone, Copy)]
 struct Threads {
     len: usize,
@@ -429,6 +432,107 @@ impl Rewrite<'_> {
         if input.len() > MAX_DIALLED || self.program.len() > MAX_PROGRAM {
             return None;
         }
+        if self.fails_at_once(input) {
+            return None;
+        }
+        match self.walk(input) {
+            Ok(found) => found,
+            Err(TooManyBranches) => self.run_side_by_side(input),
+        }
+    }
+
+    /// Whether an anchored pattern's first symbols already differ. Most rules of a table are for
+    /// other numbers than this one; they cost a few comparisons.
+    fn fails_at_once(&self, input: &[u8]) -> bool {
+        if self.op(1) != Some(BEGIN << 28) {
+            return false;
+        }
+        let mut pos = 0;
+        for at in 2.. {
+            match self.op(at) {
+                Some(op) if op >> 28 == CLASS => {
+                    let mask = input.get(pos).and_then(|&b| symbol(b)).map_or(0, |s| 1 << s);
+                    if op & mask == 0 {
+                        return true;
+                    }
+                    pos += 1;
+                }
+                Some(op) if op >> 28 == SAVE => {}
+                _ => return false,
+            }
+        }
+        false
+    }
+
+    /// Tries one way after another, each place of the program and the input once: short for the
+    /// patterns that numbering plans are made of. Gives up where too many ways wait.
+    fn walk(&self, input: &[u8]) -> Result<Option<Captures>, TooManyBranches> {
+        const UNDO: u32 = 1 << 31;
+        let mut seen = [0u64; (MAX_PROGRAM * (MAX_DIALLED + 1)).div_ceil(64)];
+        let mut waiting = [0u32; 96];
+        let mut captures = Captures([Captures::UNSET; 2 * (MAX_GROUPS + 1)]);
+        let anchored = self.op(1) == Some(BEGIN << 28);
+        let last_start = if anchored { 0 } else { input.len() };
+        for start in 0..=last_start {
+            waiting[0] = start as u32;
+            let mut depth = 1;
+            while depth > 0 {
+                depth -= 1;
+                let job = waiting[depth];
+                if job & UNDO != 0 {
+                    captures.0[(job >> 8 & 0xff) as usize] = job as u8;
+                    continue;
+                }
+                let (mut at, mut pos) = ((job >> 8) as usize, (job & 0xff) as usize);
+                while at < self.program.len() {
+                    let place = at * (MAX_DIALLED + 1) + pos;
+                    let (word, bit) = (place / 64, 1 << (place % 64));
+                    if seen[word] & bit != 0 {
+                        break;
+                    }
+                    seen[word] |= bit;
+                    let Some(op) = self.op(at) else { break };
+                    let mut wait = |job: u32| {
+                        *waiting.get_mut(depth).ok_or(TooManyBranches)? = job;
+                        depth += 1;
+                        Ok(())
+                    };
+                    match op >> 28 {
+                        CLASS => {
+                            let symbol = input.get(pos).and_then(|&byte| symbol(byte));
+                            if symbol.is_none_or(|symbol| op & 1 << symbol == 0) {
+                                break;
+                            }
+                            pos += 1;
+                        }
+                        SPLIT => {
+                            let (first, second) = (op >> 14 & 0x3fff, op & 0x3fff);
+                            if first != second {
+                                wait((second & 0xff) << 8 | pos as u32)?;
+                            }
+                            at = first as usize;
+                            continue;
+                        }
+                        SAVE => {
+                            let slot = op & 0xff;
+                            let Some(saved) = captures.0.get_mut(slot as usize) else { break };
+                            wait(UNDO | slot << 8 | u32::from(*saved))?;
+                            *saved = pos as u8;
+                        }
+                        BEGIN if pos == 0 => {}
+                        END if pos == input.len() => {}
+                        MATCH => return Ok(Some(captures)),
+                        _ => break,
+                    }
+                    at += 1;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The same with all ways side by side (Pike), for patterns with many branches.
+    fn run_side_by_side(&self, input: &[u8]) -> Option<Captures> {
         let (mut even, mut odd) = (Threads::EMPTY, Threads::EMPTY);
         let (mut now, mut next) = (&mut even, &mut odd);
         let mut found = None;
@@ -550,6 +654,33 @@ mod tests {
                 output,
                 "{pattern} {input}"
             );
+        }
+    }
+
+    #[test]
+    fn both_machines_find_the_same() {
+        for pattern in [
+            r"^0([1-9]\d{8,9})$",
+            r"(1|12|123)(3?)4*",
+            r"^(?:00|\+)(\d+)$",
+            "(?:1*)*(2)?",
+            "((1)|(2))+",
+            "^([0-9]*)([0-9]*)$",
+            "(1?)(1?)(1?)(1?)$",
+            "[^1]+|1{2,3}",
+            "",
+        ] {
+            let program = program(pattern);
+            let rewrite = Rewrite { program: &program, replacement: "" };
+            for n in 0..4000u32 {
+                let text: String = n.to_string().replace('9', "+").replace('8', "1");
+                let walked = rewrite.walk(text.as_bytes()).ok().flatten().map(|c| c.0);
+                let beside = rewrite.run_side_by_side(text.as_bytes()).map(|c| c.0);
+                assert_eq!(walked, beside, "{pattern} on {text}");
+                if rewrite.fails_at_once(text.as_bytes()) {
+                    assert_eq!(beside, None, "{pattern} on {text}");
+                }
+            }
         }
     }
 
