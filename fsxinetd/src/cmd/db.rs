@@ -53,12 +53,12 @@ async fn migrate(at: &Where, access: Access) -> Result<ExitCode, Failure> {
     let done = db::migrate(&mut conn).await?;
     conn.close().await;
     for line in &done.kept {
-        println!("kept: {line}");
+        say!("kept: {line}")?;
     }
     if done.steps.is_empty() {
-        println!("{url}: tables are at version {}, nothing to do", db::VERSION);
+        say!("{url}: tables are at version {}, nothing to do", db::VERSION)?;
     } else {
-        println!("{url}: {}; tables are at version {}", done.steps.join(", "), db::VERSION);
+        say!("{url}: {}; tables are at version {}", done.steps.join(", "), db::VERSION)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -68,12 +68,12 @@ async fn check(at: &Where) -> Result<ExitCode, Failure> {
     let findings = db::check(&mut conn).await?;
     conn.close().await;
     for finding in &findings {
-        println!("{}: {}", if finding.fatal { "error" } else { "note" }, finding.line);
+        say!("{}: {}", if finding.fatal { "error" } else { "note" }, finding.line)?;
     }
     let fatal = findings.iter().filter(|f| f.fatal).count();
     if fatal > 0 {
         return Err(Failure::failed(format!("{url}: cannot be routed from ({fatal} errors)")));
     }
-    println!("{url}: can be routed from");
+    say!("{url}: can be routed from")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -54,23 +54,23 @@ async fn init(args: InitArgs) -> Result<ExitCode, Failure> {
         other => Failure::failed(other),
     })?;
     let verb = if loaded.already { "holds" } else { "now holds" };
-    println!(
-        "{url} {verb} {} real prefixes of {} sample carriers at {} sample prices (made up, no \
-         market's), {:.1} s",
+    say!(
+        "{url} {verb} {} rows of real prefixes, sold by {} sample carriers at {} sample prices (made \
+         up, no market's); {:.1} s",
         thousands(loaded.numbers),
         loaded.carriers,
         thousands(loaded.rates),
         loaded.took.as_secs_f64()
-    );
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn route(source: Source) -> Result<ExitCode, Failure> {
     let data = lcr::open_source(&source, None).await?;
     for &(what, number, org, data_centre) in CALLS {
-        println!("── {what}: fsxinetd lcr route {number} --org {org} --dc {data_centre} --why");
+        say!("── {what}: fsxinetd lcr route {number} --org {org} --dc {data_centre} --why")?;
         let args = RouteArgs::of_call(number, org, data_centre);
-        println!("{}", lcr::one(&data, &args)?);
+        say!("{}", lcr::one(&data, &args)?)?;
     }
     Ok(ExitCode::SUCCESS)
 }

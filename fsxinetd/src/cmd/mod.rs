@@ -3,6 +3,11 @@
 //! Each is a clap type and a `run` that gives the exit code: 0 done, 1 failed, 2 asked wrongly. What
 //! goes wrong is said in one line on standard error.
 
+/// Prints a line; like `println!`, but a reader that has gone away is an error and no panic.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cmd::say(format_args!($($text)*)) };
+}
+
 pub mod db;
 pub mod demo;
 pub mod lcr;
@@ -11,6 +16,7 @@ mod progress;
 mod table;
 
 use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -29,6 +35,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// Did not work: exit 1.
     Failed(String),
+    /// Whoever read our output has gone, so there is nobody to tell: exit 1.
+    NobodyReads,
 }
 
 impl Failure {
@@ -58,8 +66,17 @@ impl From<FeedError> for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self::NobodyReads;
+        }
         Self::failed(error)
     }
+}
+
+/// Prints lines to standard output.
+fn say(text: std::fmt::Arguments<'_>) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(Failure::from)
 }
 
 /// The exit code, with the line said.
@@ -68,8 +85,10 @@ fn exit(result: Result<ExitCode, Failure>) -> ExitCode {
         Ok(code) => return code,
         Err(Failure::Usage(line)) => (line, 2),
         Err(Failure::Failed(line)) => (line, 1),
+        Err(Failure::NobodyReads) => return ExitCode::FAILURE,
     };
-    eprintln!("fsxinetd: {line}");
+    // Where nobody listens the code still tells.
+    let _ = writeln!(std::io::stderr(), "fsxinetd: {line}");
     ExitCode::from(code)
 }
 

@@ -14,6 +14,7 @@
 mod changes;
 mod defaults;
 mod error;
+mod follow;
 mod live;
 mod make;
 mod periods;

@@ -9,13 +9,14 @@ use fsx_core::{Country, data::RoutingData};
 use fsx_live::{LiveSpec, LiveTable};
 use fsx_snapshot::{Report, Snapshot};
 use tokio::sync::{Notify, watch};
-use tracing::{debug, info, warn};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
 
 use super::changes::{self, Stamp};
-use super::live::LiveRows;
+use super::follow::follow;
 use super::{FeedError, MakeSettings, load, make, next_generation, publish, read};
 use crate::config::{Config, UnusablePrefix};
-use crate::db::{Access, Conn, DbError, DbUrl, Schema};
+use crate::db::{Access, Conn, DbError, DbUrl};
 use crate::published::{Published, PublishedHandle};
 
 /// What the feed is to do.
@@ -111,11 +112,17 @@ pub struct Feed {
     snapshot: Option<(Arc<Snapshot<Vec<u8>>>, u64)>,
 }
 
-/// Longest pause between tries when the database is away.
-const MOST_BACKOFF: Duration = Duration::from_secs(60);
+/// First pause between tries when the database is away; it doubles.
+pub(super) const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+
+/// Longest pause.
+pub(super) const MOST_BACKOFF: Duration = Duration::from_secs(60);
 
 /// Everything is read at least this often, changes or not.
 const READ_ALL_EVERY: Duration = Duration::from_secs(3600);
+
+/// How often a read that takes its time says how far it is.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// How many lost rows of a build are logged one by one.
 const MOST_LOGGED: usize = 20;
@@ -175,7 +182,10 @@ impl Feed {
 
     /// Runs until `stop` turns true (or its sender is gone). Never gives up on the database.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut pause = Duration::from_millis(500);
+        // Dropped with this future, which ends it.
+        let mut followers = JoinSet::new();
+        followers.spawn(follow(self.settings.clone(), self.live.clone()));
+        let mut pause = FIRST_BACKOFF;
         loop {
             let session = async {
                 match self.session().await {
@@ -189,7 +199,7 @@ impl Feed {
             };
             let was_well = self.status.borrow().error.is_none();
             if was_well {
-                pause = Duration::from_millis(500);
+                pause = FIRST_BACKOFF;
             }
             warn!(pause_ms = pause.as_millis() as u64, "the feed waits: {error}");
             self.status.send_modify(|status| status.error = Some(error.to_string()));
@@ -205,35 +215,21 @@ impl Feed {
     /// One connection, as long as it lasts.
     async fn session(&mut self) -> Result<std::convert::Infallible, FeedError> {
         let settings = &self.settings;
+        let file = identity(&settings.url);
         let mut conn =
             Conn::open(&settings.url, Access::ReadOnly, settings.connect_timeout).await?;
         changes::prepare(&mut conn).await;
-        let schema = Schema::read(&mut conn).await?;
-        let mut live_rows = LiveRows::default();
-        let mut live_stamp: Option<Stamp> = None;
         let mut read_stamp: Option<Stamp> = None;
         let mut read_at = Instant::now();
         let mut looked_at: Option<Instant> = None;
         let (mut asked, mut refused) = (false, false);
-        let file = identity(&self.settings.url);
+        let every = self.settings.interval;
         loop {
-            if identity(&self.settings.url) != file {
-                let url = self.settings.url.to_string();
-                let source = sqlx::Error::Io(std::io::Error::other("the file was replaced"));
-                return Err(DbError::Open { url, source }.into());
-            }
-            // Health first: it is small, and a build may take a while.
-            let now = changes::stamp(&mut conn).await?;
-            if !conn.is_sqlite() || now.moved_since(live_stamp.as_ref()) {
-                for line in live_rows.refresh(&mut conn, &schema, &self.live).await? {
-                    warn!("{line}");
-                }
-                live_stamp = Some(now.clone());
-            }
-            let every = self.settings.interval;
+            same_file(&self.settings.url, file)?;
             let due = looked_at.is_none_or(|at| !every.is_zero() && at.elapsed() >= every);
             if due || asked {
                 looked_at = Some(Instant::now());
+                let now = changes::stamp(&mut conn).await?;
                 let old = read_at.elapsed() >= READ_ALL_EVERY;
                 if asked || old || now.moved_since(read_stamp.as_ref()) {
                     refused = match self.read_and_build(&mut conn, asked).await {
@@ -248,8 +244,6 @@ impl Feed {
                         Err(error) => return Err(error),
                     };
                     (read_stamp, read_at) = (Some(now), Instant::now());
-                    let (gateways, organisations) = live_rows.len();
-                    debug!(gateways, organisations, "health and spend are followed");
                 }
                 if !refused {
                     self.confirm();
@@ -266,7 +260,14 @@ impl Feed {
         let began = Instant::now();
         let at = seconds(SystemTime::now());
         let reading = self.settings.make.reading(at);
-        let rows = read(conn, &reading, &mut |_, _| ()).await?;
+        let mut said = began;
+        let rows = read(conn, &reading, &mut |table, rows| {
+            if said.elapsed() >= SAY_EVERY {
+                said = Instant::now();
+                info!(table, rows, "reading the database");
+            }
+        })
+        .await?;
         if !force && self.fingerprint == Some(rows.fingerprint) {
             return Ok(());
         }
@@ -339,11 +340,20 @@ impl Feed {
 
 /// Which file an SQLite database is: one that was removed or replaced can still be read, and never
 /// changes.
-fn identity(url: &DbUrl) -> Option<(u64, u64)> {
+pub(super) fn identity(url: &DbUrl) -> Option<(u64, u64)> {
     match url {
         DbUrl::Sqlite(path) => std::fs::metadata(path).ok().map(|m| (m.dev(), m.ino())),
         DbUrl::Mysql(_) => None,
     }
+}
+
+/// Still the file that was opened?
+pub(super) fn same_file(url: &DbUrl, opened: Option<(u64, u64)>) -> Result<(), DbError> {
+    if identity(url) == opened {
+        return Ok(());
+    }
+    let source = sqlx::Error::Io(std::io::Error::other("the file was replaced"));
+    Err(DbError::Open { url: url.to_string(), source })
 }
 
 fn seconds(at: SystemTime) -> i64 {

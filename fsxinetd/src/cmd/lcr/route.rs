@@ -18,8 +18,8 @@ pub struct RouteArgs {
     #[arg(required_unless_present = "batch", allow_hyphen_values = true)]
     number: Option<String>,
     /// Requests to answer, one JSON object a line ({"number", "org", "cli", "at", "dc", …}; all but
-    /// number may be left out); - is standard input
-    #[arg(long, value_name = "FILE", conflicts_with = "number", requires = "json")]
+    /// number may be left out); - is standard input; answers are JSON
+    #[arg(long, value_name = "FILE", conflicts_with = "number")]
     batch: Option<PathBuf>,
     /// Organisation
     #[arg(long, value_name = "ID", default_value_t = 0)]
@@ -99,7 +99,7 @@ pub(super) async fn route(args: RouteArgs) -> Result<ExitCode, Failure> {
     if let Some(path) = &args.batch {
         return batch::batch(&opened, path);
     }
-    println!("{}", one(&opened, &args)?.trim_end());
+    say!("{}", one(&opened, &args)?.trim_end())?;
     Ok(ExitCode::SUCCESS)
 }
 

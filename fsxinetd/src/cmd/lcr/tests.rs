@@ -58,12 +58,13 @@ fn the_commands_are_well_formed() {
         tree.debug_assert();
     }
     for words in [
-        &["route"][..],
+        &["route", "--org", "1"][..],
         &["route", "1", "--org", "-1"],
         &["route", "1", "--at", "soon"],
         &["route", "1", "--country", "GBR"],
         &["route", "1", "--snapshot", "a", "--db", "sqlite:b"],
-        &["route", "--batch", "-"],
+        &["route"],
+        &["route", "1", "--batch", "-"],
         &["build", "--db", "sqlite:x"],
         &["build", "--db", "sqlite:x", "--out", "y", "--max-loss-percent", "101"],
         &["verify"],

@@ -39,7 +39,7 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
     if args.json {
         let rows: serde_json::Map<_, _> =
             sections.iter().map(|(name, rows)| ((*name).to_owned(), json!(rows))).collect();
-        println!(
+        say!(
             "{}",
             json!({
                 "file": shown.to_string(),
@@ -51,18 +51,18 @@ pub(super) fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
                 "reference_seconds": settings.reference_seconds,
                 "rows": rows,
             })
-        );
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
-    println!(
+    say!(
         "{shown}: good\n  generation {}, built {}, periods until {}, {} bytes",
         snapshot.generation(),
         rfc3339(snapshot.built_at()),
         rfc3339(settings.horizon_end),
         thousands(size)
-    );
+    )?;
     for (name, rows) in sections {
-        println!("  {:>12}  {name}", thousands(rows.into()));
+        say!("  {:>12}  {name}", thousands(rows.into()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,67 @@
+//! Health and spend, followed on a connection of their own: a build that takes its time must not
+//! keep a dead gateway in the plans.
+
+use std::sync::Arc;
+
+use fsx_live::LiveTable;
+use tracing::{debug, info, warn};
+
+use super::changes::{self, Stamp};
+use super::live::LiveRows;
+use super::run::{FIRST_BACKOFF, FeedSettings, MOST_BACKOFF, identity, same_file};
+use crate::db::{Access, Conn, DbError, Schema};
+
+/// Keeps the live table at what the database says. Never ends, never gives up; drop it to stop it.
+pub(super) async fn follow(settings: FeedSettings, live: Arc<LiveTable>) {
+    let mut pause = FIRST_BACKOFF;
+    let mut rows = LiveRows::default();
+    let mut away = false;
+    loop {
+        let mut rounds = 0u64;
+        let Err(error) = session(&settings, &live, &mut rows, &mut rounds, &mut away).await;
+        if rounds > 0 {
+            pause = FIRST_BACKOFF;
+        }
+        // Told once: the feed tells of the same database.
+        if away {
+            debug!("health and spend: {error}");
+        } else {
+            warn!("health and spend stay as they are: {error}");
+        }
+        away = true;
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(MOST_BACKOFF);
+    }
+}
+
+/// One connection, as long as it lasts.
+async fn session(
+    settings: &FeedSettings,
+    live: &LiveTable,
+    rows: &mut LiveRows,
+    rounds: &mut u64,
+    away: &mut bool,
+) -> Result<std::convert::Infallible, DbError> {
+    let file = identity(&settings.url);
+    let mut conn = Conn::open(&settings.url, Access::ReadOnly, settings.connect_timeout).await?;
+    let schema = Schema::read(&mut conn).await?;
+    let mut seen: Option<Stamp> = None;
+    loop {
+        same_file(&settings.url, file)?;
+        // In MariaDB the two small tables cost no more than asking whether they have changed.
+        let stamp = if conn.is_sqlite() { Some(changes::stamp(&mut conn).await?) } else { None };
+        if stamp.as_ref().is_none_or(|now| now.moved_since(seen.as_ref())) {
+            for line in rows.refresh(&mut conn, &schema, live).await? {
+                warn!("{line}");
+            }
+            seen = stamp;
+        }
+        if *rounds == 0 {
+            let (gateways, organisations) = rows.len();
+            info!(gateways, organisations, "health and spend are followed");
+            *away = false;
+        }
+        *rounds += 1;
+        tokio::time::sleep(settings.live_interval).await;
+    }
+}
