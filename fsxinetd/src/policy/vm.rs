@@ -13,7 +13,7 @@ use mlua::{
     chunk::Compiler,
 };
 
-use super::budget::{Meter, Tick};
+use super::budget::{Meter, Tick, computed};
 use super::bundle::Entry;
 use super::host::{self, Current};
 use super::outcome::{Failure, Outcome, Verdict};
@@ -79,6 +79,10 @@ impl Vm {
     /// Runs `entry` for `run`, to its end or its limits.
     pub(super) async fn execute(&self, run: &Arc<Run>, entry: &Entry) -> Result<Outcome, Failure> {
         let started = Instant::now();
+        if started >= run.deadline {
+            // It waited in the queue for all its time: whoever comes next may still be helped.
+            return Err(Failure::Busy);
+        }
         let thread = self.prepare(run, entry).map_err(|e| self.failure(run, started, &e))?;
         let own = thread.to_pointer() as usize;
         let work = async {
@@ -173,14 +177,14 @@ impl<F: Future> Future for Metered<'_, F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let (vm, run) = (self.vm, Arc::clone(self.run));
-        let now = Instant::now();
+        let before = computed();
         let left = vm.limits.cpu_budget.saturating_sub(run.used(Duration::ZERO));
-        vm.meter.enter(now, run.deadline, left, self.own);
+        vm.meter.enter(Instant::now(), run.deadline, left, self.own);
         vm.current.set(Some(Arc::clone(&run)));
         let polled = self.work.as_mut().poll(cx);
         vm.current.set(None);
         vm.meter.leave();
-        run.used(now.elapsed());
+        run.used(computed().saturating_sub(before));
         polled
     }
 }
