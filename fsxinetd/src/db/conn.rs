@@ -80,7 +80,11 @@ impl Conn {
                             .journal_mode(SqliteJournalMode::Wal)
                             .synchronous(SqliteSynchronous::Normal);
                     }
-                    options.connect().await.map(Self::Sqlite).map_err(open)
+                    let mut conn = options.connect().await.map_err(open)?;
+                    // Opening looks at nothing yet: a file that is no database shows here.
+                    let look = sqlx::raw_sql("SELECT 1 FROM sqlite_master LIMIT 1");
+                    look.execute(&mut conn).await.map_err(open)?;
+                    Ok(Self::Sqlite(conn))
                 }
                 DbUrl::Mysql(options) => {
                     // ProxySQL misreads the sql_mode arithmetic that sqlx sends by default.

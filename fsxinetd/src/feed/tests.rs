@@ -86,6 +86,93 @@ async fn what_the_tables_say_is_what_is_decided() {
     );
 }
 
+/// What people dial at home, and the number that it is. From libphonenumber's example numbers.
+const DIALLED: &[(&[u8; 2], &[(&str, &str)])] = &[
+    (
+        b"GB",
+        &[
+            ("02079460000", "442079460000"),
+            ("07400123456", "447400123456"),
+            ("08001111", "448001111"),
+            ("0800123456", "44800123456"),
+        ],
+    ),
+    (b"ES", &[("810123456", "34810123456"), ("612345678", "34612345678")]),
+    (
+        b"IT",
+        &[
+            ("0212345678", "390212345678"),
+            ("3123456789", "393123456789"),
+            ("800123456", "39800123456"),
+        ],
+    ),
+    (b"PT", &[("212345678", "351212345678"), ("912345678", "351912345678")]),
+    (b"DK", &[("32123456", "4532123456"), ("80123456", "4580123456")]),
+    (b"SE", &[("08123456", "468123456"), ("0701234567", "46701234567")]),
+    (b"GR", &[("2123456789", "302123456789"), ("6912345678", "306912345678")]),
+    (b"IE", &[("012345678", "35312345678"), ("0850123456", "353850123456")]),
+    (
+        b"US",
+        &[
+            ("2015550123", "12015550123"),
+            ("12015550123", "12015550123"),
+            ("011442079460000", "442079460000"),
+        ],
+    ),
+    (b"CA", &[("5062345678", "15062345678"), ("011442079460000", "442079460000")]),
+    (
+        b"AU",
+        &[
+            ("0212345678", "61212345678"),
+            ("0412345678", "61412345678"),
+            ("1300123456", "611300123456"),
+            ("131234", "61131234"),
+            ("0011442079460000", "442079460000"),
+        ],
+    ),
+    (b"DE", &[("030123456", "4930123456"), ("015123456789", "4915123456789")]),
+    (b"FR", &[("0123456789", "33123456789"), ("0612345678", "33612345678")]),
+    (
+        b"SG",
+        &[
+            ("61234567", "6561234567"),
+            ("81234567", "6581234567"),
+            ("001442079460000", "442079460000"),
+            ("00812025550123", "12025550123"),
+        ],
+    ),
+];
+
+#[tokio::test]
+async fn every_home_country_dials_as_it_always_has() {
+    let dir = tempfile::tempdir().expect("dir");
+    let mut conn = filled(&sqlite_url(dir.path()), SAMPLE).await;
+    let data = snapshot(&read_at(&mut conn, AT).await);
+    let number = |country: &[u8; 2], dialled: &str| {
+        let mut facts = CallFacts::new(dialled.as_bytes(), 0, AT);
+        facts.home_country = Country::new(country);
+        match decide(&data, &NoLive, &facts) {
+            Decision::Route(plan) => plan.number,
+            Decision::Reject { number, .. } => number,
+        }
+        .map(|n| n.to_string())
+        .unwrap_or_default()
+    };
+    for &(country, numbers) in DIALLED {
+        let shown = String::from_utf8_lossy(country);
+        for &(dialled, expected) in numbers {
+            assert_eq!(number(country, dialled), expected, "{shown} {dialled}");
+            // As other devices store it.
+            assert_eq!(number(country, &format!("+{expected}")), expected, "{shown} +");
+            assert_eq!(number(country, expected), expected, "{shown}, E.164 already");
+        }
+        for dialled in ["+442079460000", "00442079460000", "442079460000"] {
+            assert_eq!(number(country, dialled), "442079460000", "{shown} {dialled}");
+        }
+        assert_eq!(number(country, "0800FLOWERS"), "", "{shown}");
+    }
+}
+
 #[tokio::test]
 async fn both_engines_give_the_same_bytes() {
     let Some(mut server) = MariaDb::start("both_engines_give_the_same_bytes") else { return };
