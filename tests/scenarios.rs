@@ -17,6 +17,10 @@ mod daemon_gone;
 mod emergency;
 #[path = "scenarios/failover-on-503/scenario.rs"]
 mod failover_on_503;
+#[path = "scenarios/gateway-down/scenario.rs"]
+mod gateway_down;
+#[path = "scenarios/gateway-full/scenario.rs"]
+mod gateway_full;
 #[path = "scenarios/policy-late/scenario.rs"]
 mod policy_late;
 #[path = "scenarios/policy-over-event-socket/scenario.rs"]
@@ -29,5 +33,7 @@ mod same_answer_everywhere;
 mod snapshot_swapped_mid_call;
 #[path = "scenarios/snapshot-torn/scenario.rs"]
 mod snapshot_torn;
+#[path = "scenarios/storm/scenario.rs"]
+mod storm;
 #[path = "scenarios/switches-alone/scenario.rs"]
 mod switches_alone;

@@ -197,6 +197,8 @@ pub struct Call<'a> {
     pub talk: Duration,
     /// How many.
     pub calls: u32,
+    /// How many new ones a second.
+    pub rate: u32,
     /// SIP status expected by `caller-refused.xml`.
     pub status: u16,
 }
@@ -210,6 +212,7 @@ impl Default for Call<'_> {
             org: 37,
             talk: Duration::from_millis(300),
             calls: 1,
+            rate: 10,
             status: 0,
         }
     }
@@ -345,7 +348,7 @@ impl Rig {
                 number: call.number,
                 talk: call.talk,
                 calls: call.calls,
-                rate: 10,
+                rate: call.rate,
                 keys: &[("cli", call.cli), ("org", &org)],
                 limit: CALL_LIMIT,
             },
