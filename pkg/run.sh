@@ -35,7 +35,7 @@ say 'Routing file'
 if ! "$fsxinetd" lcr verify "$dir/routing.snapshot" >/dev/null 2>&1; then
     "$fsxinetd" lcr build --db "sqlite:$dir/lcr.sqlite" --out "$dir/routing.snapshot"
 fi
-"$fsxinetd" lcr verify "$dir/routing.snapshot"
+"$fsxinetd" lcr verify "$dir/routing.snapshot" | head -n 2
 
 # --- Daemon ------------------------------------------------------------------------------------
 # What is not here has its default: fsxinetd/conf/fsxinetd.toml says what each key means.
@@ -69,8 +69,12 @@ TOML
 "$fsxinetd" check-config --config "$dir/fsxinetd.toml"
 
 say "fsxinetd (log: run/fsxinetd.log)"
+# In a process group of its own: Ctrl-C comes here, and the daemon is told once (told twice, it
+# would not wait for the work in hand).
+set -m
 "$fsxinetd" run --config "$dir/fsxinetd.toml" >"$dir/fsxinetd.log" 2>&1 </dev/null &
 daemon=$!
+set +m
 # The daemon drains when told to stop; that is waited for.
 trap 'trap - EXIT; kill -TERM "$daemon" 2>/dev/null; wait "$daemon"' EXIT
 trap 'exit 0' INT TERM
@@ -98,9 +102,8 @@ say 'Some calls (carriers and prices are samples)'
 # The switches look for these very names.
 cp -f "$built/libmod_fsx.so" "$dir/modules/mod_fsx.so"
 cp -f "$built/libfsx.so" "$dir/modules/fsx.so"
+say 'fsxinetd is up'
 cat <<TEXT
-
-$(say 'fsxinetd is up')
   curl -s localhost:$http_port/readyz?verbose
   curl -s 'localhost:$http_port/v1/lcr/route?number=07700900123&org=37&why=1'
   ${fsxinetd#"$PWD"/} lcr route 07700900123 --org 37 --json --snapshot run/routing.snapshot
