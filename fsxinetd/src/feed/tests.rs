@@ -86,8 +86,11 @@ async fn what_the_tables_say_is_what_is_decided() {
     );
 }
 
+/// A country, and what is dialled there with the number that it is.
+type Plan = (&'static [u8; 2], &'static [(&'static str, &'static str)]);
+
 /// What people dial at home, and the number that it is. From libphonenumber's example numbers.
-const DIALLED: &[(&[u8; 2], &[(&str, &str)])] = &[
+const DIALLED: &[Plan] = &[
     (
         b"GB",
         &[
