@@ -22,8 +22,8 @@ pub struct OpenSips {
 impl OpenSips {
     /// Starts it with `conf` (the whole script, a template) and waits until it serves.
     ///
-    /// To the caller's `words` it adds `SIP_PORT`, `MODULES` (its module directory) and
-    /// `MI_SOCKET`.
+    /// To the caller's `words` it adds `SIP_PORT`, `MODULES` (its module directory), `MI_SOCKET`
+    /// and `LOG_TO_STDERR` (the line that this release wants for it).
     ///
     /// # Panics
     /// When it does not come up; its log is printed.
@@ -36,6 +36,7 @@ impl OpenSips {
             ("SIP_PORT", sip.port().to_string()),
             ("MODULES", switch.modules.display().to_string()),
             ("MI_SOCKET", mi_socket.display().to_string()),
+            ("LOG_TO_STDERR", log_to_stderr(switch).to_owned()),
         ]));
         let script = run.write("os/opensips.cfg", &template::fill("opensips.cfg", conf, &words));
         let mut command = Command::new(&switch.binary);
@@ -89,4 +90,12 @@ impl OpenSips {
     pub fn stop(mut self) -> std::process::ExitStatus {
         self.child.stop()
     }
+}
+
+/// The parameter was renamed in 3.5, and each release refuses the other's name.
+fn log_to_stderr(switch: &place::Switch) -> &'static str {
+    let output = Command::new(&switch.binary).arg("-V").output();
+    let said = output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
+    let old = ["opensips 3.3.", "opensips 3.4."].iter().any(|version| said.contains(version));
+    if old { "log_stderror=yes" } else { "stderror_enabled=yes\nsyslog_enabled=no" }
 }
