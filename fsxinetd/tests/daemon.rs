@@ -362,3 +362,68 @@ fn two_daemons_do_not_share_a_socket() {
     assert!(said.contains("another fsxinetd answers there"), "{said}");
     assert!(matches!(daemon.asker().ask(Ask::Status), Outcome::Status(_)));
 }
+
+#[test]
+fn systemd_is_told() {
+    let mut daemon = Daemon::new("", &[]);
+    let path = daemon.path("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).expect("a socket");
+    socket.set_read_timeout(Some(LONG)).expect("set");
+    let path = path.display().to_string();
+    daemon.start_with(&[("NOTIFY_SOCKET", path.as_str()), ("WATCHDOG_USEC", "200000")]);
+    let mut heard = String::new();
+    let mut wait_for = |word: &str| {
+        while !heard.contains(word) {
+            let mut bytes = [0; 4096];
+            let n = socket.recv(&mut bytes).unwrap_or_else(|e| panic!("no {word}: {e}: {heard}"));
+            heard.push_str(&String::from_utf8_lossy(&bytes[..n]));
+            heard.push('\n');
+        }
+        std::mem::take(&mut heard)
+    };
+    wait_for("READY=1");
+    wait_for("WATCHDOG=1");
+    wait_for("WATCHDOG=1");
+    daemon.signal("-HUP");
+    assert!(wait_for("RELOADING=1").contains("MONOTONIC_USEC="));
+    wait_for("READY=1");
+    daemon.signal("-TERM");
+    wait_for("STOPPING=1");
+    assert!(daemon.ended().success());
+}
+
+#[test]
+fn only_known_users_may_ask() {
+    let mut daemon = Daemon::new("[site]\ndata_centre = \"LON1\"\n", &[]);
+    if !std::fs::metadata(daemon.dir.path())
+        .is_ok_and(|m| std::os::unix::fs::MetadataExt::uid(&m) == 0)
+        || Command::new("setpriv").arg("--version").output().is_err()
+    {
+        println!("SKIPPED only_known_users_may_ask: needs root and setpriv");
+        return;
+    }
+    // Anybody may open the path: what is tested is who is heard.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(daemon.dir.path(), open).expect("set");
+    daemon.start();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(daemon.path("decide.sock"), open).expect("set");
+    let program = daemon.path("fsxinetd");
+    std::fs::copy(env!("CARGO_BIN_EXE_fsxinetd"), &program).expect("copied");
+    let ask_as = |user: &str| {
+        Command::new("setpriv")
+            .args(["--reuid", user, "--regid", user, "--clear-groups"])
+            .arg(&program)
+            .arg("--config")
+            .arg(daemon.path("fsxinetd.toml"))
+            .arg("status")
+            .output()
+            .expect("it runs")
+    };
+    assert!(ask_as("0").status.success());
+    let stranger = ask_as("65534");
+    let said = String::from_utf8_lossy(&stranger.stderr).into_owned();
+    assert_eq!(stranger.status.code(), Some(1), "{said}");
+    assert!(said.contains("may this user ask?"), "{said}");
+    daemon.wait_for_log("this user may not ask");
+}

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use fsx_wire::frame;
 use fsx_wire::message::{Ask, Outcome, PROTOCOL, Reply, Request};
 
+/// What a user hears that the daemon does not listen to.
+const CLOSED: &str = "the daemon closed the connection: may this user ask?";
+
 /// Asks and waits for the reply.
 ///
 /// # Errors
@@ -23,7 +26,10 @@ pub fn ask(socket: &Path, ask: Ask, within: Duration) -> Result<Outcome, String>
     let body = serde_json::to_vec(&request).map_err(|e| wrong(&e))?;
     let bytes = frame::encode(&body).map_err(|e| wrong(&e))?;
     stream.set_write_timeout(Some(left())).map_err(|e| wrong(&e))?;
-    stream.write_all(&bytes).map_err(|e| wrong(&e))?;
+    stream.write_all(&bytes).map_err(|e| match e.kind() {
+        std::io::ErrorKind::BrokenPipe => wrong(&CLOSED),
+        _ => wrong(&e),
+    })?;
     let mut buffer = Vec::new();
     loop {
         if let Some((body, _)) = frame::decode(&buffer).map_err(|e| wrong(&e))? {
@@ -36,7 +42,11 @@ pub fn ask(socket: &Path, ask: Ask, within: Duration) -> Result<Outcome, String>
         stream.set_read_timeout(Some(left())).map_err(|e| wrong(&e))?;
         let mut bytes = [0; 4 << 10];
         match stream.read(&mut bytes) {
-            Ok(0) => return Err(wrong(&"the daemon closed the connection: may this user ask?")),
+            Ok(0) => return Err(wrong(&CLOSED)),
+            // The same, with our question still unread.
+            Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => {
+                return Err(wrong(&CLOSED));
+            }
             Ok(n) => buffer.extend_from_slice(&bytes[..n]),
             Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
                 return Err(wrong(&"no answer in time"));

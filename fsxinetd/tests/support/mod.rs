@@ -127,6 +127,11 @@ impl Daemon {
 
     /// Starts it and waits until it has said where it listens.
     pub(crate) fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) fn start_with(&mut self, environment: &[(&str, &str)]) {
         assert!(self.child.is_none());
         self.starts += 1;
         let log = File::create(self.log_path()).expect("a log");
@@ -134,6 +139,7 @@ impl Daemon {
             .arg("--config")
             .arg(self.path("fsxinetd.toml"))
             .arg("run")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)
