@@ -183,6 +183,8 @@ impl Facts {
             privacy_class: self.privacy_class.as_deref(),
             pci_zone: self.pci_zone.as_deref(),
             carrier_group: self.carrier_group.as_deref(),
+            profile: None,
+            lrn: None,
             max_attempts: self.max_attempts,
         }
     }
@@ -201,6 +203,8 @@ impl Facts {
             privacy_class: self.privacy_class.clone(),
             pci_zone: self.pci_zone.clone(),
             carrier_group: self.carrier_group.clone(),
+            profile: None,
+            lrn: None,
             max_attempts: self.max_attempts,
             vars: std::collections::BTreeMap::new(),
         }

@@ -77,6 +77,8 @@ pub fn facts(wire: &WireFacts) -> CallFacts<'_> {
         privacy_class: wire.privacy_class.as_deref(),
         pci_zone: wire.pci_zone.as_deref(),
         carrier_group: wire.carrier_group.as_deref(),
+        profile: wire.profile.as_deref(),
+        lrn: wire.lrn.as_deref().map(str::as_bytes),
         max_attempts: wire.max_attempts,
     }
 }

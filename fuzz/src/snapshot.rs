@@ -127,7 +127,12 @@ fn deck() -> Rows {
         }],
         periods: vec![PeriodRow { name: text("Peak"), intervals: vec![(AT - 3600, AT + 3600)] }],
         fx: vec![(text("EUR"), text("0.85"))],
-        orgs: vec![OrgRow { org_id: 37, home_country: text("GB"), call_cost_limit: text("100") }],
+        orgs: vec![OrgRow {
+            org_id: 37,
+            home_country: text("GB"),
+            call_cost_limit: text("100"),
+            ..OrgRow::default()
+        }],
         dialling_rules: vec![DiallingRuleRow {
             id: 1,
             org_id: 37,

@@ -8,6 +8,7 @@ use crate::{
     facts::Country,
     money::{Nano, Tariff},
     pattern::Rewrite,
+    profile::Quality,
 };
 
 /// The place of a row in its table; [`Index::NONE`] is no row.
@@ -62,6 +63,40 @@ pub struct Org {
     pub has_private_numbers: bool,
     /// It has overrides of its own.
     pub has_overrides: bool,
+    /// It has an order of carriers of its own ([`RoutingData::org_profile`]).
+    pub has_profile: bool,
+    /// It sells by a retail deck, with a margin to keep ([`RoutingData::org_margin`]).
+    pub has_margin: bool,
+}
+
+/// What must stay between an organisation's sell price and a carrier's cost (contract step 11).
+/// Every rule that is set must hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Margin {
+    /// `RetailCarrierID`, as [`RoutingData::retail_band`] takes it.
+    pub retail: u32,
+    /// `MarginAbs`: least difference per minute, base currency.
+    pub absolute: Option<Nano>,
+    /// `MarginRel`: least difference in percent of the sell price (10⁻⁹ of a percent inside).
+    pub relative_percent: Option<Nano>,
+    /// `AllowedLoss`: most that the cost may exceed the sell price by, per minute.
+    pub allowed_loss: Option<Nano>,
+}
+
+impl Margin {
+    /// Whether a carrier of this cost may take a call sold at this price.
+    #[must_use]
+    pub fn allows(&self, sell: Nano, cost: Nano) -> bool {
+        let left = i128::from(sell.0) - i128::from(cost.0);
+        // left ÷ sell ≥ percent ÷ 100, both sides by 100 × sell × 10⁹.
+        let relative = |percent: Nano| {
+            left * 100 * i128::from(crate::money::NANO_PER_UNIT)
+                >= i128::from(percent.0) * i128::from(sell.0)
+        };
+        self.absolute.is_none_or(|least| left >= i128::from(least.0))
+            && self.relative_percent.is_none_or(relative)
+            && self.allowed_loss.is_none_or(|most| -left <= i128::from(most.0))
+    }
 }
 
 /// A carrier (`Carriers`).
@@ -321,6 +356,13 @@ pub trait RoutingData {
     fn ranked(&self, list: OfferList, n: u32) -> Option<Ranked>;
     /// The bit of a data centre in [`GatewayTerms::data_centres`]; 0 for one that no gateway names.
     fn data_centre_bit(&self, name: &str) -> u64;
+    /// The organisation's order of carriers as text; empty is the default.
+    fn org_profile(&self, org_id: u32) -> &str;
+    /// The organisation's margin rule, where it has a retail deck.
+    fn org_margin(&self, org_id: u32) -> Option<Margin>;
+    /// The band of a retail deck for exactly the first `prefix_len` digits of `number`, among the
+    /// rows of `org_id` alone.
+    fn retail_band(&self, retail: u32, org_id: u32, number: Key, prefix_len: u8) -> Option<Index>;
     /// A carrier row without its texts.
     fn carrier_terms(&self, at: Index) -> Option<CarrierTerms>;
     /// A band row without its texts.
@@ -365,6 +407,10 @@ pub trait LiveView {
     fn calls_this_second(&self, gateway_id: u32, at: i64) -> u32;
     /// What the organisation has spent, in the base currency; `None` when nothing is known.
     fn spend(&self, org_id: u32) -> Option<Nano>;
+    /// What was measured of the gateway's calls; nothing by default.
+    fn quality(&self, _gateway_id: u32) -> Quality {
+        Quality::default()
+    }
 }
 
 /// No live table: every gateway is healthy and idle, and nothing is known to be spent.

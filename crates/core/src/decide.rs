@@ -13,6 +13,7 @@ use crate::{
     money::Nano,
     normalise::normalise,
     plan::{NoWhy, Step, WhySink},
+    profile::{Profile, Quality, QualityKey, share_of},
     ranked,
 };
 
@@ -76,7 +77,9 @@ pub fn decide_why<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
         plan.caller = caller();
         return Decision::Route(plan);
     }
-    decide_row_by_row(&Call { data, live, facts, number, caller: caller() }, org, why)
+    let lrn = facts.lrn.and_then(|lrn| normalise(data, country, lrn));
+    let looked_up = lrn.unwrap_or(number);
+    decide_row_by_row(&Call { data, live, facts, number, looked_up, caller: caller() }, org, why)
 }
 
 /// Steps 5 to 14 to the letter. Apart, so that its stack is taken only where it is needed.
@@ -97,13 +100,20 @@ fn decide_row_by_row<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
     if seats.len == 0 {
         return reject(Reject::NoRoute);
     }
+    // Step 11.
+    if org.is_some_and(|org| org.has_margin) {
+        call.keep_margin(&mut seats, why);
+        if seats.len == 0 {
+            return reject(Reject::NoRoute);
+        }
+    }
     // Step 12.
     call.keep_with_gateway(&mut seats, why);
     if seats.len == 0 {
         return reject(Reject::NoGateway);
     }
     // Steps 13 and 14.
-    seats.sort();
+    call.order(&mut seats);
     Decision::Route(call.plan(&seats, why))
 }
 
@@ -168,6 +178,8 @@ struct Seat {
     priority: i32,
     reliability: u8,
     carrier_id: u32,
+    /// Place by measured quality, or in a draw; small first. Used by the profiles that want it.
+    merit: QualityKey,
 }
 
 /// First word of the order in step 13.
@@ -217,6 +229,7 @@ impl Seats {
             priority: 0,
             reliability: 0,
             carrier_id: 0,
+            merit: (0, 0, 0),
         }; MAX_CARRIERS],
     };
 
@@ -239,15 +252,6 @@ impl Seats {
         }
         self.len = kept;
     }
-
-    /// Step 13, default profile. Lists come nearly sorted by cost, where this sort is linear.
-    fn sort(&mut self) {
-        self.rows[..self.len].sort_unstable_by_key(|seat| {
-            let priority = if seat.tier == Tier::Preferred { seat.priority } else { 0 };
-            let unreliability = u8::MAX - seat.reliability;
-            (seat.tier, priority, seat.cost_per_min, unreliability, seat.carrier_id)
-        });
-    }
 }
 
 /// A call under decision: what every step reads.
@@ -256,13 +260,15 @@ struct Call<'a, D: ?Sized, L: ?Sized> {
     live: &'a L,
     facts: &'a CallFacts<'a>,
     number: E164,
+    /// The routing number where there is one, else the number.
+    looked_up: E164,
     caller: Option<E164>,
 }
 
 impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
     /// Steps 5 to 8: a seat for every carrier that sells the destination now.
     fn match_carriers<W: WhySink>(&self, private: bool, seats: &mut Seats, why: &mut W) {
-        let list = self.data.offers(self.number.key());
+        let list = self.data.offers(self.looked_up.key());
         // It ends where the rows end, whatever a damaged count says; so do the rates below.
         let everyone = (0..list.len).map_while(|n| self.data.offer(list, n));
         let mut settled = CarrierSet::EMPTY;
@@ -270,11 +276,11 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
             everyone.for_each(|offer| self.consider(offer, &mut settled, seats, why));
         } else {
             // Longest first; at one length the organisation's own rows before everyone's.
-            for len in (0..=self.number.len() as u8).rev() {
+            for len in (0..=self.looked_up.len() as u8).rev() {
                 let mut n = 0;
                 while private
                     && let Some(offer) =
-                        self.data.private_offer(self.facts.org_id, self.number.key(), len, n)
+                        self.data.private_offer(self.facts.org_id, self.looked_up.key(), len, n)
                 {
                     self.consider(offer, &mut settled, seats, why);
                     n += 1;
@@ -340,6 +346,7 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
             priority: 0,
             reliability: 0,
             carrier_id: carrier.id,
+            merit: (0, 0, 0),
         });
     }
 
@@ -445,10 +452,120 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
         });
     }
 
+    /// Step 11: carriers that break the organisation's margin rule are out. Without a sell price
+    /// for the number there is nothing to break.
+    fn keep_margin<W: WhySink>(&self, seats: &mut Seats, why: &mut W) {
+        let Some(margin) = self.data.org_margin(self.facts.org_id) else { return };
+        let Some(sell) = self.sell_price(margin.retail) else { return };
+        seats.retain(|seat| {
+            let stays = margin.allows(sell, seat.cost_per_min);
+            if !stays {
+                let reason = "breaks the margin rule";
+                why.excluded(seat.offer.carrier, Index::NONE, Step::Margin, reason);
+            }
+            stays
+        });
+    }
+
+    /// What the organisation sells the number for, by steps 5 to 8 over its retail deck: the
+    /// dialled number, since that is what its bill shows.
+    fn sell_price(&self, retail: u32) -> Option<Nano> {
+        for len in (0..=self.number.len() as u8).rev() {
+            for owner in owners(self.facts.org_id) {
+                let key = self.number.key();
+                let Some(at) = self.data.retail_band(retail, owner, key, len) else { continue };
+                let band = self.data.band_terms(at).filter(|band| band.enabled);
+                let rate = band.and_then(|band| {
+                    let rates = (0..band.rates).map(|n| Index(band.first_rate.saturating_add(n)));
+                    rates.map_while(|at| self.data.rate_terms(at)).find(|rate| self.in_force(rate))
+                });
+                match rate {
+                    Some(rate) => return rate.cost_per_min,
+                    None if self.data.settings().shorter_prefix => {}
+                    None => return None,
+                }
+            }
+        }
+        None
+    }
+
+    /// Step 13. Forced and preferred carriers stand by priority and cost whatever the profile.
+    fn order(&self, seats: &mut Seats) {
+        let text = self.facts.profile.unwrap_or_else(|| self.data.org_profile(self.facts.org_id));
+        let profile = Profile::parse(text).unwrap_or_default();
+        let seats = &mut seats.rows[..seats.len];
+        match profile {
+            Profile::Cost | Profile::Reliability => {}
+            Profile::Quality | Profile::Tolerance(_) => {
+                seats.iter_mut().for_each(|seat| seat.merit = self.quality(seat).key());
+            }
+            Profile::Split(shares) => self.draw(seats, shares),
+        }
+        seats.sort_unstable_by_key(|seat| {
+            let unreliability = u8::MAX - seat.reliability;
+            let by_cost = (seat.cost_per_min, unreliability, seat.carrier_id);
+            let (priority, early, merit) = match (seat.tier, profile) {
+                (Tier::Preferred, _) => (seat.priority, 0, (0, 0, 0)),
+                (_, Profile::Reliability) => (0, unreliability, (0, 0, 0)),
+                (_, Profile::Quality | Profile::Split(_)) => (0, 0, seat.merit),
+                (_, Profile::Cost | Profile::Tolerance(_)) => (0, 0, (0, 0, 0)),
+            };
+            (seat.tier, priority, early, merit, by_cost)
+        });
+        if let Profile::Tolerance(hundredths) = profile {
+            seats
+                .chunk_by_mut(|a, b| a.tier == b.tier)
+                .filter(|group| group.first().is_some_and(|seat| seat.tier != Tier::Preferred))
+                .for_each(|group| prefer_quality_within(group, hundredths));
+        }
+    }
+
+    /// What was measured of all gateways of a carrier.
+    fn quality(&self, seat: &Seat) -> Quality {
+        let Some(carrier) = self.data.carrier_terms(seat.offer.carrier) else {
+            return Quality::default();
+        };
+        (carrier.first_gateway..)
+            .take(carrier.gateways as usize)
+            .filter_map(|at| self.data.gateway_terms(Index(at)))
+            .fold(Quality::default(), |sum, gateway| sum.plus(self.live.quality(gateway.id)))
+    }
+
+    /// Draws the carriers that a split names one after another, with chances by their shares; the
+    /// same call draws the same. Those it does not name come after.
+    fn draw(&self, seats: &mut [Seat], shares: &str) {
+        const UNDRAWN: u64 = u64::MAX;
+        let mut seed = !gateways::seed(self.facts, self.number.as_bytes());
+        // In order of ID, so that the draw does not depend on prices.
+        seats.sort_unstable_by_key(|seat| seat.carrier_id);
+        seats.iter_mut().for_each(|seat| seat.merit.0 = UNDRAWN);
+        let share = |seat: &Seat| match seat.merit.0 {
+            UNDRAWN => u64::from(share_of(shares, seat.carrier_id).unwrap_or(0)),
+            _ => 0,
+        };
+        for turn in 0..seats.len() as u64 {
+            let total: u64 = seats.iter().map(share).sum();
+            if total == 0 {
+                return;
+            }
+            let mut ticket = gateways::splitmix(&mut seed) % total;
+            let drawn = seats.iter_mut().find(|seat| {
+                let own = share(seat);
+                let mine = ticket < own;
+                ticket = ticket.saturating_sub(own);
+                mine
+            });
+            if let Some(seat) = drawn {
+                seat.merit.0 = turn;
+            }
+        }
+    }
+
     /// Step 14.
     fn plan<W: WhySink>(&self, seats: &Seats, why: &mut W) -> Plan {
         let mut plan = Plan::empty(self.data.generation());
         plan.number = Some(self.number);
+        plan.looked_up = Some(self.looked_up);
         plan.caller = self.caller;
         let attempts = ranked::attempts(self.facts);
         let seed = gateways::seed(self.facts, self.number.as_bytes());
@@ -475,5 +592,22 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
             }
         }
         plan
+    }
+}
+
+/// Seats stand by cost. Those within so many hundredths of a percent of the first are put in order
+/// of quality; the next dearer one begins the next band.
+fn prefer_quality_within(mut seats: &mut [Seat], hundredths: u32) {
+    while let Some(first) = seats.first() {
+        let cheapest = i128::from(first.cost_per_min.0);
+        let within = |seat: &Seat| {
+            i128::from(seat.cost_per_min.0) * 10_000 <= cheapest * (10_000 + i128::from(hundredths))
+        };
+        let len = seats.iter().take_while(|seat| within(seat)).count().max(1);
+        let (band, rest) = seats.split_at_mut(len);
+        band.sort_unstable_by_key(|seat| {
+            (seat.merit, seat.cost_per_min, u8::MAX - seat.reliability, seat.carrier_id)
+        });
+        seats = rest;
     }
 }

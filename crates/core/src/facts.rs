@@ -64,6 +64,12 @@ pub struct CallFacts<'a> {
     pub pci_zone: Option<&'a str>,
     /// Only gateways in this carrier group.
     pub carrier_group: Option<&'a str>,
+    /// Order of carriers by name (`Profile::parse`); `None` takes the organisation's. One that is
+    /// no profile counts as `cost`: whoever takes the text in refuses it.
+    pub profile: Option<&'a str>,
+    /// Routing number of a ported number (LRN): prices are matched by it, while emergency, blocks,
+    /// overrides and formats keep the dialled one.
+    pub lrn: Option<&'a [u8]>,
     /// How many attempts at most; 0 takes the default of 8.
     pub max_attempts: u8,
 }
@@ -84,6 +90,8 @@ impl<'a> CallFacts<'a> {
             privacy_class: None,
             pci_zone: None,
             carrier_group: None,
+            profile: None,
+            lrn: None,
             max_attempts: 0,
         }
     }

@@ -21,6 +21,7 @@ pub mod money;
 pub mod normalise;
 pub mod pattern;
 pub mod plan;
+pub mod profile;
 mod ranked;
 pub mod render;
 
@@ -30,3 +31,4 @@ pub use facts::{CallFacts, Country};
 pub use gateways::MAX_GATEWAYS;
 pub use money::Nano;
 pub use plan::{Candidate, Decision, Plan, Reject};
+pub use profile::Profile;

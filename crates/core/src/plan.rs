@@ -33,6 +33,9 @@ pub struct Plan {
     pub generation: u64,
     /// The number in E.164; for an emergency call, nothing.
     pub number: Option<E164>,
+    /// The number that prefixes were matched with: the routing number of a ported one, else the
+    /// number.
+    pub looked_up: Option<E164>,
     /// The number as dialled, for an emergency call.
     pub dialled: Dialled,
     /// The caller in E.164, where it could be made out.
@@ -50,6 +53,7 @@ impl Plan {
         Self {
             generation,
             number: None,
+            looked_up: None,
             dialled: Dialled::EMPTY,
             caller: None,
             emergency: false,

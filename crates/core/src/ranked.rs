@@ -20,8 +20,13 @@ pub(crate) fn plan<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     number: E164,
 ) -> Option<Plan> {
     let settings = data.settings();
-    let own = org.is_some_and(|org| org.has_private_numbers || org.has_overrides);
+    let own = org.is_some_and(|org| {
+        org.has_private_numbers || org.has_overrides || org.has_profile || org.has_margin
+    });
     if own || settings.has_overrides || settings.shorter_prefix || facts.at < settings.ranked_from {
+        return None;
+    }
+    if facts.profile.is_some() || facts.lrn.is_some() {
         return None;
     }
     if facts.privacy_class.is_some() || facts.pci_zone.is_some() || facts.carrier_group.is_some() {
@@ -32,10 +37,10 @@ pub(crate) fn plan<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     let centre = Centre::of(data, facts);
     let attempts = attempts(facts);
     let mut plan = Plan::empty(data.generation());
-    plan.number = Some(number);
+    (plan.number, plan.looked_up) = (Some(number), Some(number));
     for n in 0..len {
         let entry = data.ranked(list, n)?;
-        let cost_per_min = data.rate_terms(entry.rate)?;
+        let terms = data.rate_terms(entry.rate)?;
         let carrier = data.carrier_terms(entry.carrier)?;
         if carrier.weighted {
             return None;
@@ -55,10 +60,10 @@ pub(crate) fn plan<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
             let candidate = Candidate {
                 carrier,
                 gateway: at,
-                band: cost_per_min.band,
+                band: terms.band,
                 rate,
                 prefix_len,
-                cost_per_min: cost_per_min.cost_per_min?,
+                cost_per_min: terms.cost_per_min?,
             };
             if !plan.push(candidate) || plan.routes().len() >= attempts {
                 return Some(plan);

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt};
 
-use fsx_core::{Country, data::OverrideAction};
+use fsx_core::{Country, Nano, data::OverrideAction};
 
 use crate::{
     Lost, Report, index,
@@ -281,6 +281,10 @@ impl Writer {
             put!(self, Private, row.prefix.key.0, row.org_id, row.band);
             put!(self, Private, row.carrier as u16, row.prefix.len, 0u8, 0u32);
         }
+        for row in &model.retail {
+            put!(self, Retail, row.prefix.key.0, row.org_id, row.band);
+            put!(self, Retail, row.carrier, row.prefix.len, 0u8, 0u16);
+        }
         for row in &model.overrides {
             let action = match row.action {
                 OverrideAction::Force => 0u8,
@@ -297,17 +301,17 @@ impl Writer {
             let country = row.home_country.map_or(0, |c| u16::from_le_bytes(c.0));
             let flags = u8::from(row.limit.is_some())
                 | u8::from(row.private) << 1
-                | u8::from(row.overrides) << 2;
-            put!(
-                self,
-                Orgs,
-                row.org_id,
-                country,
-                flags,
-                0u8,
-                row.limit.unwrap_or_default().0,
-                0u64
-            );
+                | u8::from(row.overrides) << 2
+                | u8::from(!row.profile.is_empty()) << 3
+                | u8::from(row.margin.is_some()) << 4;
+            let profile = self.text(&row.profile);
+            let margin = row.margin.unwrap_or_default();
+            // A rule that is not set is one that always holds.
+            let absolute = margin.absolute.unwrap_or(Nano(i64::MIN)).0;
+            let relative = margin.relative_percent.unwrap_or(Nano(i64::MIN)).0;
+            let loss = margin.allowed_loss.unwrap_or(Nano(i64::MIN)).0;
+            put!(self, Orgs, row.org_id, country, flags, 0u8, row.limit.unwrap_or_default().0);
+            put!(self, Orgs, profile, margin.retail, absolute, relative, loss, 0u64);
         }
         for row in &model.dialling_rules {
             let rewrite = self.rewrite(&row.pattern);

@@ -296,7 +296,7 @@ fn rank_bands(model: &Model, built_at: i64) -> Ranks {
         .bands
         .iter()
         .map(|band| {
-            if !band.enabled || band.rates == 0 {
+            if !band.enabled || band.rates == 0 || band.retail != NONE {
                 return Terms::Dead;
             }
             let first = &model.rates[band.first_rate as usize];
@@ -318,7 +318,8 @@ fn rank_bands(model: &Model, built_at: i64) -> Ranks {
             Terms::Open => (1, None),
             Terms::Dead => (2, None),
         };
-        (class, cost, unreliability[carrier], model.carriers[carrier].id, band.id)
+        let id = model.carriers.get(carrier).map_or(u32::MAX, |carrier| carrier.id);
+        (class, cost, unreliability.get(carrier).copied(), id, band.id)
     });
     let mut ranks = Ranks {
         of_band: vec![0; bands.len()],

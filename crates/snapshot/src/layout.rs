@@ -95,15 +95,17 @@ pub(crate) enum Section {
     ABandPrefixes,
     /// Names of data centres, the place of each its bit.
     DataCentres,
+    /// Numbers of retail decks, by deck, organisation, prefix and length.
+    Retail,
 }
 
 impl Section {
-    pub(crate) const COUNT: usize = 26;
+    pub(crate) const COUNT: usize = 27;
 
     /// Bytes of one row.
     pub(crate) const ROW: [usize; Self::COUNT] = [
-        1, 4, 16, 32, 32, 80, 96, 8, 8, 8, 4, OFFER, 24, 32, 8, 24, 16, 32, 4, 4, 8, 16, 16, 16,
-        16, 4,
+        1, 4, 16, 32, 32, 80, 96, 8, 8, 8, 4, OFFER, 24, 32, 8, 56, 16, 32, 4, 4, 8, 16, 16, 16,
+        16, 4, 24,
     ];
 
     /// Names for error messages and `dump`.
@@ -134,6 +136,7 @@ impl Section {
         "A-bands",
         "A-band prefixes",
         "data centres",
+        "retail numbers",
     ];
 }
 

@@ -10,8 +10,9 @@ use std::fmt;
 use fsx_core::{
     Country, Nano,
     data::{
-        Band, BandTerms, Carrier, CarrierTerms, DiallingRule, Gateway, GatewayTerms, Index, Offer,
-        OfferList, Org, Override, OverrideAction, Ranked, Rate, RateTerms, RoutingData, Settings,
+        Band, BandTerms, Carrier, CarrierTerms, DiallingRule, Gateway, GatewayTerms, Index, Margin,
+        Offer, OfferList, Org, Override, OverrideAction, Ranked, Rate, RateTerms, RoutingData,
+        Settings,
     },
     digits::{E164, Key, POW11},
     money::Tariff,
@@ -44,6 +45,13 @@ pub enum OpenError {
         /// The file's.
         got: u32,
     },
+    /// Written before this format was settled.
+    Sections {
+        /// Sections that this program reads.
+        expected: u32,
+        /// The file's.
+        got: u32,
+    },
     /// The header does not add up.
     Header {
         /// Stored checksum.
@@ -67,6 +75,9 @@ impl fmt::Display for OpenError {
             Self::Foreign => f.write_str("not a routing snapshot"),
             Self::Version { expected, got } => {
                 write!(f, "snapshot format {got}, this program reads {expected}")
+            }
+            Self::Sections { expected, got } => {
+                write!(f, "snapshot with {got} sections, this program reads {expected}")
             }
             Self::Header { expected, got } => {
                 write!(f, "damaged header: checksum {got:08x}, expected {expected:08x}")
@@ -158,8 +169,12 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
         }
         let (stored, computed) =
             (u32_at(file, AT_HEADER_CRC), crc32fast::hash(&file[..AT_HEADER_CRC]));
-        if stored != computed || u32_at(file, AT_SECTIONS) as usize != Section::COUNT {
+        if stored != computed {
             return Err(OpenError::Header { expected: stored, got: computed });
+        }
+        let sections = u32_at(file, AT_SECTIONS);
+        if sections as usize != Section::COUNT {
+            return Err(OpenError::Sections { expected: Section::COUNT as u32, got: sections });
         }
         let expected = u64_at(file, AT_FILE_LEN);
         if expected != got {
@@ -239,7 +254,7 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
         })?;
         every(Section::Bands, &|at| {
             let row = self.row(Section::Bands, at);
-            u32_at(row, 8) < self.rows(Section::Carriers)
+            (u32_at(row, 8) < self.rows(Section::Carriers) || u32_at(row, 8) == NONE)
                 && whole(Section::Rates, u32_at(row, 16), u32_at(row, 20))
         })?;
         every(Section::BoundLists, &|at| list(u32_at(self.row(Section::BoundLists, at), 0)))?;
@@ -336,6 +351,12 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
         if !row.is_empty() && code(row) == country.0 { row } else { &[] }
     }
 
+    fn org_row(&self, org_id: u32) -> &[u8] {
+        let at = self.lower_bound(Section::Orgs, |row| u32_at(row, 0) < org_id);
+        let row = self.row(Section::Orgs, at);
+        if u32_at(row, 0) == org_id { row } else { &[] }
+    }
+
     fn list_at(&self, line: u32) -> OfferList {
         let Some(header) = line.checked_mul(OFFERS_PER_LINE as u32) else {
             return OfferList::default();
@@ -390,9 +411,8 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
     }
 
     fn org(&self, org_id: u32) -> Option<Org> {
-        let at = self.lower_bound(Section::Orgs, |row| u32_at(row, 0) < org_id);
-        let row = self.row(Section::Orgs, at);
-        if row.is_empty() || u32_at(row, 0) != org_id {
+        let row = self.org_row(org_id);
+        if row.is_empty() {
             return None;
         }
         let flags = row.get(6).copied().unwrap_or(0);
@@ -402,6 +422,8 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
             call_cost_limit: (flags & 1 != 0).then(|| Nano(i64_at(row, 8))),
             has_private_numbers: flags & 2 != 0,
             has_overrides: flags & 4 != 0,
+            has_profile: flags & 8 != 0,
+            has_margin: flags & 16 != 0,
         })
     }
 
@@ -476,6 +498,34 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
             prefix_len: row[6],
             tied: row[7] & ENTRY_TIED != 0,
         })
+    }
+
+    fn org_profile(&self, org_id: u32) -> &str {
+        match self.org_row(org_id) {
+            [] => "",
+            row => self.text(u32_at(row, 16)),
+        }
+    }
+
+    fn org_margin(&self, org_id: u32) -> Option<Margin> {
+        let row = self.org_row(org_id);
+        if row.get(6).is_none_or(|flags| flags & 16 == 0) {
+            return None;
+        }
+        let rule = |at: usize| Some(Nano(i64_at(row, at))).filter(|rule| rule.0 != i64::MIN);
+        let (absolute, relative_percent, allowed_loss) = (rule(24), rule(32), rule(40));
+        Some(Margin { retail: u32_at(row, 20), absolute, relative_percent, allowed_loss })
+    }
+
+    fn retail_band(&self, retail: u32, org_id: u32, number: Key, prefix_len: u8) -> Option<Index> {
+        let wanted = (retail, org_id, number.prefix(usize::from(prefix_len)).0, prefix_len);
+        let of = |row: &[u8]| {
+            let len = row.get(20).copied().unwrap_or(0);
+            (u32_at(row, 16), u32_at(row, 8), u64_at(row, 0), len)
+        };
+        let at = self.lower_bound(Section::Retail, |row| of(row) < wanted);
+        let row = self.row(Section::Retail, at);
+        (!row.is_empty() && of(row) == wanted).then(|| Index(u32_at(row, 12)))
     }
 
     fn data_centre_bit(&self, name: &str) -> u64 {
@@ -584,7 +634,7 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
         (!row.is_empty()).then(|| Band {
             id: u32_at(row, 0),
             name: self.text(u32_at(row, 4)),
-            carrier: Index(u32_at(row, 8)),
+            carrier: index(u32_at(row, 8)),
             enabled: u32_at(row, 12) != 0,
             first_rate: u32_at(row, 16),
             rates: self.within(Section::Rates, u32_at(row, 16), u32_at(row, 20)),

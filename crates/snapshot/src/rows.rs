@@ -209,6 +209,16 @@ pub struct OrgRow {
     pub home_country: String,
     /// `CallCostLimit`, decimal text in the base currency; empty is no limit.
     pub call_cost_limit: String,
+    /// `Profile`; empty is the default.
+    pub profile: String,
+    /// `RetailCarrierID`; 0 is none.
+    pub retail_carrier_id: u32,
+    /// `MarginAbs`, decimal text per minute; empty is no rule.
+    pub margin_abs: String,
+    /// `MarginRel`, decimal text, percent of the sell price; empty is no rule.
+    pub margin_rel: String,
+    /// `AllowedLoss`, decimal text per minute; empty is no rule.
+    pub allowed_loss: String,
 }
 
 /// `DiallingRules`.

@@ -77,7 +77,12 @@ fn file(index: IndexKind) -> Vec<u8> {
             replacement: "0$1".into(),
         }],
         periods: vec![PeriodRow { name: "Peak".into(), intervals: vec![(0, 100)] }],
-        orgs: vec![OrgRow { org_id: 37, home_country: "GB".into(), call_cost_limit: "10".into() }],
+        orgs: vec![OrgRow {
+            org_id: 37,
+            home_country: "GB".into(),
+            call_cost_limit: "10".into(),
+            ..OrgRow::default()
+        }],
         dialling_rules: vec![DiallingRuleRow {
             id: 8,
             org_id: 37,

@@ -191,7 +191,7 @@ impl Route {
             route.band_id = band.id;
             route.band = band.name.to_owned();
         }
-        if let Some(number) = plan.number {
+        if let Some(number) = plan.looked_up {
             let len = usize::from(candidate.prefix_len).min(number.len());
             route.prefix = number.as_str()[..len].to_owned();
         }

@@ -73,6 +73,12 @@ pub struct WireFacts {
     pub pci_zone: Option<String>,
     /// Wanted carrier group.
     pub carrier_group: Option<String>,
+    /// Order of carriers by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// Routing number of a ported number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lrn: Option<String>,
     /// Most attempts; 0 is the default.
     pub max_attempts: u8,
     /// Channel variables that the configuration passes on to policies.

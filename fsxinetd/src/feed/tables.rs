@@ -82,7 +82,20 @@ pub(super) const ALL: &[Taker] = &[
         take: override_rule,
     },
     Taker { table: "ClosedLoopCarriers", columns: &["OrgID", "CarrierID"], take: closed_loop },
-    Taker { table: "Orgs", columns: &["OrgID", "HomeCountry", "CallCostLimit"], take: org },
+    Taker {
+        table: "Orgs",
+        columns: &[
+            "OrgID",
+            "HomeCountry",
+            "CallCostLimit",
+            "Profile",
+            "RetailCarrierID",
+            "MarginAbs",
+            "MarginRel",
+            "AllowedLoss",
+        ],
+        take: org,
+    },
     Taker {
         table: "Formats",
         columns: &["ID", "Name", "Sequence", "Pattern", "Replacement"],
@@ -258,6 +271,11 @@ fn org(read: &mut Read, _: &ReadSettings, c: Cells<'_, '_>) -> Taken {
         org_id: id(c)?,
         home_country: words(c[1]),
         call_cost_limit: decimal(c[2]),
+        profile: words(c[3]),
+        retail_carrier_id: or(id(c)?, "RetailCarrierID", c[4], 0)?,
+        margin_abs: decimal(c[5]),
+        margin_rel: decimal(c[6]),
+        allowed_loss: decimal(c[7]),
     });
     Ok(())
 }

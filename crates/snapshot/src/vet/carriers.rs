@@ -5,13 +5,15 @@ use std::collections::HashMap;
 use fsx_core::decide::MAX_CARRIERS;
 
 use super::model::{Band, Carrier};
-use crate::{BuildError, Report, rows::Rows};
+use crate::{BuildError, Report, layout::NONE, rows::Rows};
 
 /// What a reference to a carrier or band leads to.
 #[derive(Clone, Copy)]
 pub(super) enum Target {
     /// In the file, at this row.
     At(u32),
+    /// A retail deck, of this place among them: it sells, and routes nothing.
+    Retail(u32),
     /// In the database, but it does not route: disabled, or of another type.
     NotRouting,
 }
@@ -60,20 +62,24 @@ pub(super) fn vet_carriers(
 ) -> Result<(Vec<Carrier>, Targets), BuildError> {
     let mut carriers = Vec::new();
     let mut targets = Targets::new();
+    let mut retail = 0;
     for row in &rows.carriers {
-        let routes = match row.kind.trim().to_ascii_lowercase().as_str() {
-            "route" => row.enabled,
-            "retail" => false,
+        let target = match row.kind.trim().to_ascii_lowercase().as_str() {
+            "route" if row.enabled => Target::At(carriers.len() as u32),
+            "retail" if row.enabled => {
+                retail += 1;
+                Target::Retail(retail - 1)
+            }
+            "route" | "retail" => Target::NotRouting,
             other => {
                 report.lose("Carriers", row.id, format!("unknown Type {other:?}"));
                 continue;
             }
         };
-        let target = if routes { Target::At(carriers.len() as u32) } else { Target::NotRouting };
         if targets.insert(row.id, target).is_some() {
             return Err(BuildError::DuplicateId { table: "Carriers", id: row.id });
         }
-        if routes {
+        if matches!(target, Target::At(_)) {
             carriers.push(Carrier {
                 id: row.id,
                 name: row.name.clone(),
@@ -105,11 +111,13 @@ pub(super) fn vet_bands(
                 continue;
             }
             Some(Target::NotRouting) => Target::NotRouting,
-            Some(Target::At(carrier)) => {
+            Some(Target::At(owner) | Target::Retail(owner)) => {
+                let routes = matches!(carrier_at.get(row.carrier_id), Some(Target::At(_)));
                 bands.push(Band {
                     id: row.id,
                     name: row.name.clone(),
-                    carrier,
+                    carrier: if routes { owner } else { NONE },
+                    retail: if routes { NONE } else { owner },
                     enabled: row.enabled,
                     first_rate: 0,
                     rates: 0,

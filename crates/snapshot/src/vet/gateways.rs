@@ -37,8 +37,8 @@ pub(super) fn vet_gateways(
         let carrier = match carrier_at.get(row.carrier_id) {
             Some(Target::At(carrier)) => carrier,
             // An emergency gateway serves emergencies whatever becomes of its carrier.
-            Some(Target::NotRouting) if emergency.contains(&row.id) => NONE,
-            Some(Target::NotRouting) => continue,
+            Some(Target::NotRouting | Target::Retail(_)) if emergency.contains(&row.id) => NONE,
+            Some(Target::NotRouting | Target::Retail(_)) => continue,
             None => {
                 let reason = format!("unknown carrier {}", row.carrier_id);
                 report.lose("CarrierGateway", row.id, reason);

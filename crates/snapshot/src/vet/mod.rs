@@ -17,7 +17,7 @@ pub(crate) use model::{ABand, Gateway, Model, Prefix, Rewrite};
 use crate::{BuildError, BuildSettings, Report, rows::Rows};
 use carriers::{vet_bands, vet_carriers};
 use gateways::{number_data_centres, vet_gateways};
-use numbers::{refuse_lost_carriers, vet_numbers};
+use numbers::{Numbers, refuse_lost_carriers, vet_numbers};
 use rates::{vet_a_bands, vet_formats, vet_rates};
 use rules::{vet_closed_loop, vet_countries, vet_dialling_rules, vet_orgs, vet_overrides};
 
@@ -47,12 +47,14 @@ pub(crate) fn vet(
     let rates = vet_rates(rows, settings, &mut bands, &band_at, &format_at, &a_band_at, report);
     let mut gateways = vet_gateways(rows, &mut carriers, &carrier_at, report)?;
     let data_centres = number_data_centres(&mut gateways)?;
-    let (numbers, private) = vet_numbers(rows, settings, &bands, &band_at, report);
+    let Numbers { everyone: numbers, private, retail } =
+        vet_numbers(rows, settings, &bands, &band_at, report);
     refuse_lost_carriers(rows, &carriers, &bands, &numbers, &private, report)?;
     let private_orgs: HashSet<u32> = private.iter().map(|n| n.org_id).collect();
     let overrides = vet_overrides(rows, &carrier_at, report);
     let model = Model {
-        orgs: vet_orgs(rows, &private_orgs, &overrides, report),
+        orgs: vet_orgs(rows, &private_orgs, &overrides, &carrier_at, report),
+        retail,
         overrides,
         data_centres,
         closed_loop: vet_closed_loop(rows, &carrier_at, report),

@@ -1,6 +1,11 @@
 //! The rows that passed: references are row numbers, prices integers, patterns programs.
 
-use fsx_core::{Country, Nano, data::OverrideAction, digits::Key, money::Tariff};
+use fsx_core::{
+    Country, Nano,
+    data::{Margin, OverrideAction},
+    digits::Key,
+    money::Tariff,
+};
 
 use crate::rows::GatewayRow;
 
@@ -17,7 +22,10 @@ pub(crate) struct Carrier {
 pub(crate) struct Band {
     pub(crate) id: u32,
     pub(crate) name: String,
+    /// Its carrier; none for a band of a retail deck.
     pub(crate) carrier: u32,
+    /// Its retail deck; none for a band that routes.
+    pub(crate) retail: u32,
     pub(crate) enabled: bool,
     pub(crate) first_rate: u32,
     pub(crate) rates: u32,
@@ -115,6 +123,8 @@ pub(crate) struct Org {
     pub(crate) limit: Option<Nano>,
     pub(crate) private: bool,
     pub(crate) overrides: bool,
+    pub(crate) profile: String,
+    pub(crate) margin: Option<Margin>,
 }
 
 pub(crate) struct DiallingRule {
@@ -157,4 +167,6 @@ pub(crate) struct Model {
     pub(crate) periods: Vec<(String, Vec<(i64, i64)>)>,
     pub(crate) a_bands: Vec<ABand>,
     pub(crate) data_centres: Vec<String>,
+    /// Rows of retail decks, the deck's place in `carrier`; sorted by deck, then as `private`.
+    pub(crate) retail: Vec<Number>,
 }

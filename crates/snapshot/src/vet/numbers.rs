@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     BuildError, BuildSettings, Report,
+    layout::NONE,
     rows::{NumberRow, Rows},
 };
 
@@ -19,19 +20,26 @@ pub(super) fn prefix_of(row: &NumberRow) -> Option<Prefix> {
     valid.then(|| Prefix { key: Key::of(digits.as_bytes()), len: digits.len() as u8 })
 }
 
+/// What number rows came to.
+pub(super) struct Numbers {
+    pub(super) everyone: Vec<PublicNumber>,
+    pub(super) private: Vec<Number>,
+    pub(super) retail: Vec<Number>,
+}
+
 pub(super) fn vet_numbers(
     rows: &Rows,
     settings: &BuildSettings,
     bands: &[Band],
     band_at: &Targets,
     report: &mut Report,
-) -> (Vec<PublicNumber>, Vec<Number>) {
+) -> Numbers {
     let mut numbers = Vec::with_capacity(rows.numbers.len());
-    let mut private = Vec::new();
+    let (mut private, mut retail) = (Vec::new(), Vec::new());
     for row in &rows.numbers {
         let band = match band_at.get(row.band_id) {
             Some(Target::At(band)) => band,
-            Some(Target::NotRouting) => continue,
+            Some(Target::NotRouting | Target::Retail(_)) => continue,
             None => {
                 report.lose("Numbers", row.id, format!("unknown band {}", row.band_id));
                 continue;
@@ -54,20 +62,25 @@ pub(super) fn vet_numbers(
                 continue;
             }
         };
-        let carrier = bands[band as usize].carrier;
-        if row.org_id == 0 {
+        let Band { carrier, retail: deck, .. } = bands[band as usize];
+        let number = Number { org_id: row.org_id, prefix, carrier, id: row.id, band };
+        if deck != NONE {
+            retail.push(Number { carrier: deck, ..number });
+        } else if row.org_id == 0 {
             numbers.push(PublicNumber::new(prefix, carrier, row.id, band));
         } else {
-            private.push(Number { org_id: row.org_id, prefix, carrier, id: row.id, band });
+            private.push(number);
         }
     }
     // Decks come sorted, one after another: the stable sort merges such runs.
     numbers.sort();
     private.sort();
+    retail.sort_by_key(|number| (number.carrier, *number));
     // Same prefix and carrier: the lower ID stays (step 5).
     numbers.dedup_by_key(|number| number.order());
     private.dedup_by_key(|number| (number.org_id, number.prefix, number.carrier));
-    (numbers, private)
+    retail.dedup_by_key(|number| (number.carrier, number.org_id, number.prefix));
+    Numbers { everyone: numbers, private, retail }
 }
 
 /// A carrier that had numbers and rates in the database and has none here would vanish from every
@@ -91,7 +104,7 @@ pub(super) fn refuse_lost_carriers(
     for number in private {
         has_numbers[number.carrier as usize] = true;
     }
-    for band in bands.iter().filter(|band| band.rates > 0) {
+    for band in bands.iter().filter(|band| band.rates > 0 && band.retail == NONE) {
         has_rates[band.carrier as usize] = true;
     }
     let of_band: HashMap<u32, u32> = rows.bands.iter().map(|b| (b.id, b.carrier_id)).collect();

@@ -99,7 +99,7 @@ pub(super) fn vet_rates(
     for row in &rows.rates {
         let band = match band_at.get(row.band_id) {
             Some(Target::At(band)) => band,
-            Some(Target::NotRouting) => continue,
+            Some(Target::NotRouting | Target::Retail(_)) => continue,
             None => {
                 report.lose("LCRRates", row.id, format!("unknown band {}", row.band_id));
                 continue;

@@ -3,13 +3,22 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use fsx_core::{Country, Nano, data::OverrideAction, digits::Key, pattern};
+use fsx_core::{
+    Country, Nano, Profile,
+    data::{Margin, OverrideAction},
+    digits::Key,
+    money::NANO_PER_UNIT,
+    pattern,
+};
 
 use super::{
     carriers::{Target, Targets},
     model::{CountryRules, DiallingRule, Gateway, Org, Override, Prefix, Rewrite},
 };
-use crate::{Report, rows::Rows};
+use crate::{
+    Report,
+    rows::{OrgRow, Rows},
+};
 
 pub(super) fn compile(pattern: &str, replacement: &str) -> Result<Rewrite, String> {
     let program = pattern::compile(pattern).map_err(|e| format!("pattern {pattern:?}: {e}"))?;
@@ -27,7 +36,7 @@ pub(super) fn vet_overrides(
     for row in rows.overrides.iter().filter(|row| row.enabled) {
         let carrier = match carrier_at.get(row.carrier_id) {
             Some(Target::At(carrier)) => carrier,
-            Some(Target::NotRouting) => continue,
+            Some(Target::NotRouting | Target::Retail(_)) => continue,
             None => {
                 let reason = format!("unknown carrier {}", row.carrier_id);
                 report.lose("Overrides", row.id, reason);
@@ -65,7 +74,7 @@ pub(super) fn vet_closed_loop(
     for &(org_id, carrier_id) in &rows.closed_loop {
         match carrier_at.get(carrier_id) {
             Some(Target::At(carrier)) => members.push((org_id, carrier)),
-            Some(Target::NotRouting) => {}
+            Some(Target::NotRouting | Target::Retail(_)) => {}
             None => {
                 let reason = format!("unknown carrier {carrier_id}");
                 report.lose("ClosedLoopCarriers", org_id, reason);
@@ -81,6 +90,7 @@ pub(super) fn vet_orgs(
     rows: &Rows,
     private: &HashSet<u32>,
     overrides: &[Override],
+    carrier_at: &Targets,
     report: &mut Report,
 ) -> Vec<Org> {
     let mut orgs: Vec<Org> = Vec::new();
@@ -99,8 +109,18 @@ pub(super) fn vet_orgs(
                 Nano::ZERO
             })),
         };
-        let private = private.contains(&row.org_id);
-        orgs.push(Org { org_id: row.org_id, home_country, limit, private, overrides: false });
+        let profile = match Profile::parse(&row.profile) {
+            Ok(_) => row.profile.trim().to_owned(),
+            Err(e) => {
+                let reason = format!("Profile {:?}: {e}; taken as cost", row.profile);
+                report.lose("Orgs", row.org_id, reason);
+                String::new()
+            }
+        };
+        let margin = vet_margin(row, carrier_at, report);
+        let (org_id, private) = (row.org_id, private.contains(&row.org_id));
+        let overrides = false;
+        orgs.push(Org { org_id, home_country, limit, private, overrides, profile, margin });
     }
     // An organisation may have rows of its own elsewhere and none in `Orgs`.
     let overriding: HashSet<u32> = overrides.iter().map(|rule| rule.org_id).collect();
@@ -112,6 +132,8 @@ pub(super) fn vet_orgs(
         limit: None,
         private: private.contains(&org_id),
         overrides: false,
+        profile: String::new(),
+        margin: None,
     }));
     for org in &mut orgs {
         org.overrides = overriding.contains(&org.org_id);
@@ -119,6 +141,37 @@ pub(super) fn vet_orgs(
     orgs.sort_by_key(|org| org.org_id);
     orgs.dedup_by_key(|org| org.org_id);
     orgs
+}
+
+/// The margin rule of an organisation with a retail deck. One that cannot be read is named and
+/// taken as the strictest of its kind: a typing error must not sell at a loss.
+fn vet_margin(row: &OrgRow, carrier_at: &Targets, report: &mut Report) -> Option<Margin> {
+    let mut rule = |column: &str, text: &str, strictest: Nano| match text.trim() {
+        "" => None,
+        text => Some(Nano::parse(text).unwrap_or_else(|e| {
+            let reason = format!("{column} {text:?}: {e}; taken as {strictest}");
+            report.lose("Orgs", row.org_id, reason);
+            strictest
+        })),
+    };
+    let hundred = Nano(100 * NANO_PER_UNIT);
+    let absolute = rule("MarginAbs", &row.margin_abs, Nano(i64::MAX));
+    let relative_percent = rule("MarginRel", &row.margin_rel, hundred);
+    let allowed_loss = rule("AllowedLoss", &row.allowed_loss, Nano::ZERO);
+    if absolute.or(relative_percent).or(allowed_loss).is_none() || row.retail_carrier_id == 0 {
+        return None;
+    }
+    match carrier_at.get(row.retail_carrier_id) {
+        Some(Target::Retail(retail)) => {
+            Some(Margin { retail, absolute, relative_percent, allowed_loss })
+        }
+        _ => {
+            let id = row.retail_carrier_id;
+            let reason = format!("RetailCarrierID {id} is no enabled carrier of Type retail");
+            report.lose("Orgs", row.org_id, reason);
+            None
+        }
+    }
 }
 
 pub(super) fn vet_dialling_rules(rows: &Rows, report: &mut Report) -> Vec<DiallingRule> {

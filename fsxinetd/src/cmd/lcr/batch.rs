@@ -28,6 +28,8 @@ struct Request {
     pci_zone: Option<String>,
     carrier_group: Option<String>,
     call_id: String,
+    profile: Option<String>,
+    lrn: Option<String>,
     max_attempts: u8,
     why: bool,
 }
@@ -99,6 +101,9 @@ fn one(opened: &Opened, line: &[u8], now: i64) -> Result<Vec<u8>, String> {
         Some(At::Seconds(at)) => *at,
         Some(At::Text(text)) => instant(text)?,
     };
+    if let Some(text) = &request.profile {
+        fsx_core::Profile::parse(text).map_err(|e| format!("profile \"{text}\": {e}"))?;
+    }
     let facts = CallFacts {
         called: called.as_bytes(),
         caller: request.cli.as_deref().map(str::as_bytes),
@@ -111,6 +116,8 @@ fn one(opened: &Opened, line: &[u8], now: i64) -> Result<Vec<u8>, String> {
         privacy_class: request.privacy_class.as_deref(),
         pci_zone: request.pci_zone.as_deref(),
         carrier_group: request.carrier_group.as_deref(),
+        profile: request.profile.as_deref(),
+        lrn: request.lrn.as_deref().map(str::as_bytes),
         max_attempts: request.max_attempts,
     };
     let answer = answer(&opened.data, &*opened.live, &facts, request.why);

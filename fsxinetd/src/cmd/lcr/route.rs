@@ -51,6 +51,13 @@ pub struct RouteArgs {
     /// The call's id, which decides how weights share calls
     #[arg(long, value_name = "TEXT", default_value = "")]
     call_id: String,
+    /// Order of carriers: cost, reliability, quality, tolerance:PERCENT or split:CARRIER=SHARE,…; the
+    /// organisation's where not given
+    #[arg(long, value_name = "NAME", value_parser = profile)]
+    profile: Option<String>,
+    /// Routing number of a ported number: prices are looked up by it
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
+    lrn: Option<String>,
     /// Attempts at most; 0 is the default of 8
     #[arg(long, value_name = "N", default_value_t = 0)]
     max_attempts: u8,
@@ -62,6 +69,11 @@ pub struct RouteArgs {
     json: bool,
     #[command(flatten)]
     pub(super) source: Source,
+}
+
+/// A profile's text, refused where it names none.
+fn profile(text: &str) -> Result<String, fsx_core::profile::UnknownProfile> {
+    fsx_core::Profile::parse(text).map(|_| text.to_owned())
 }
 
 impl RouteArgs {
@@ -89,6 +101,8 @@ impl RouteArgs {
             privacy_class: self.privacy_class.as_deref(),
             pci_zone: self.pci_zone.as_deref(),
             carrier_group: self.carrier_group.as_deref(),
+            profile: self.profile.as_deref(),
+            lrn: self.lrn.as_deref().map(str::as_bytes),
             max_attempts: self.max_attempts,
         }
     }
