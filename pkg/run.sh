@@ -35,7 +35,7 @@ say 'Routing file'
 if ! "$fsxinetd" lcr verify "$dir/routing.snapshot" >/dev/null 2>&1; then
     "$fsxinetd" lcr build --db "sqlite:$dir/lcr.sqlite" --out "$dir/routing.snapshot"
 fi
-"$fsxinetd" lcr verify "$dir/routing.snapshot" | head -n 2
+"$fsxinetd" lcr verify "$dir/routing.snapshot" | sed -n 1,2p
 
 # --- Daemon ------------------------------------------------------------------------------------
 # What is not here has its default: fsxinetd/conf/fsxinetd.toml says what each key means.
