@@ -61,6 +61,9 @@ pub fn read(data: &ChannelData, site: &Site, at: i64) -> Result<Asked, String> {
         privacy_class: text("fsx_privacy_class"),
         pci_zone: text("fsx_pci_zone"),
         carrier_group: text("fsx_carrier_group"),
+        // A name that is no profile is the organisation's own order.
+        profile: text("fsx_profile").filter(|name| fsx_core::Profile::parse(name).is_ok()),
+        lrn: text("fsx_lrn"),
         max_attempts: var("fsx_max_attempts").and_then(|n| n.parse().ok()).unwrap_or(0),
         vars,
     };

@@ -117,6 +117,8 @@ fn question(query: &str, rooms: &Rooms) -> Result<(WireFacts, bool), String> {
             "privacy_class" => facts.privacy_class = Some(value),
             "pci_zone" => facts.pci_zone = Some(value),
             "carrier_group" => facts.carrier_group = Some(value),
+            "profile" => facts.profile = Some(profile(value)?),
+            "lrn" => facts.lrn = Some(value),
             "max_attempts" => facts.max_attempts = number("max_attempts", &value)?,
             "why" => why = yes("why", &value)?,
             _ => return Err(format!("unknown parameter \"{name}\"")),
@@ -144,6 +146,13 @@ fn country(value: &str) -> Result<String, String> {
     fsx_core::Country::new(value.as_bytes())
         .map(|country| country.to_string())
         .ok_or_else(|| format!("country: expected two letters, got \"{value}\""))
+}
+
+fn profile(value: String) -> Result<String, String> {
+    match fsx_core::Profile::parse(&value) {
+        Ok(_) => Ok(value),
+        Err(error) => Err(format!("profile: \"{value}\": {error}")),
+    }
 }
 
 fn instant(value: &str) -> Result<i64, String> {

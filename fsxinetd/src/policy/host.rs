@@ -239,6 +239,12 @@ fn fact(
         "privacy_class" => facts.privacy_class = Some(text(value)?),
         "pci_zone" => facts.pci_zone = Some(text(value)?),
         "carrier_group" => facts.carrier_group = Some(text(value)?),
+        "profile" => {
+            let name = text(value)?;
+            fsx_core::Profile::parse(&name).map_err(|e| format!("\"{name}\": {e}"))?;
+            facts.profile = Some(name);
+        }
+        "lrn" => facts.lrn = Some(text(value)?),
         "max_attempts" => {
             facts.max_attempts =
                 u8::try_from(whole(value)?).map_err(|_| "expected at most 255".to_owned())?;
