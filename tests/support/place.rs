@@ -107,7 +107,38 @@ fn on_path(program: &str) -> Option<PathBuf> {
 pub fn built(file: &str) -> PathBuf {
     let path = profile_dir().join(file);
     assert!(path.is_file(), "{} is missing: run `cargo build --workspace` first", path.display());
+    if let Some(source) = newer_source(&path) {
+        // Not fatal: somebody may be writing the next line while this runs.
+        let (path, source) = (path.display(), source.display());
+        eprintln!("{path} is older than {source}: `cargo build --workspace` makes it anew");
+    }
     path
+}
+
+/// A source file that was changed after `product` was built: a test binary does not have the modules
+/// and the daemon built anew, and would judge yesterday's code.
+fn newer_source(product: &Path) -> Option<PathBuf> {
+    let changed = |path: &Path| path.metadata().and_then(|about| about.modified()).ok();
+    let built = changed(product)?;
+    let mut folders: Vec<PathBuf> =
+        ["core", "snapshot", "live", "wire"].map(|c| source(&format!("crates/{c}/src"))).into();
+    match product.file_name()?.to_str()? {
+        "fsxinetd" => folders.push(source("fsxinetd/src")),
+        "libmod_fsx.so" => folders.extend(["fs-module/src", "crates/seam/src"].map(source)),
+        "libfsx.so" => folders.extend(["opensips-module/src", "crates/seam/src"].map(source)),
+        _ => {}
+    }
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).ok()?.flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if changed(&path).is_some_and(|at| at > built) {
+                return Some(path);
+            }
+        }
+    }
+    None
 }
 
 /// A directory that outlives the test, beside the build products; made when it is not there.

@@ -97,19 +97,23 @@ impl Bench {
     /// When one of them does not come up.
     #[must_use]
     pub fn start(self, carriers: &[(u32, &str)]) -> Rig {
-        self.start_fsx(carriers, true)
+        self.start_fsx(carriers, Daemon::start)
     }
 
-    /// The same, but fsxinetd is only prepared: there is no daemon and no snapshot yet.
+    /// The same, but fsxinetd is not started; `prepare` may put things into its directory first.
     ///
     /// # Panics
     /// When a switch does not come up.
     #[must_use]
-    pub fn start_without_daemon(self, carriers: &[(u32, &str)]) -> Rig {
-        self.start_fsx(carriers, false)
+    pub fn start_without_daemon(
+        self,
+        carriers: &[(u32, &str)],
+        prepare: impl FnOnce(&mut Daemon),
+    ) -> Rig {
+        self.start_fsx(carriers, prepare)
     }
 
-    fn start_fsx(self, carriers: &[(u32, &str)], with_daemon: bool) -> Rig {
+    fn start_fsx(self, carriers: &[(u32, &str)], prepare: impl FnOnce(&mut Daemon)) -> Rig {
         let run = RunDir::new(&self.scenario);
         // FreeSWITCH finds a module's table by the file's name.
         let fs_module = copy("libmod_fsx.so", &run, "fs/mod/mod_fsx.so");
@@ -120,9 +124,7 @@ impl Bench {
         if policies.is_dir() {
             copy_tree(&policies, &daemon.file("policies"));
         }
-        if with_daemon {
-            daemon.start();
-        }
+        prepare(&mut daemon);
         let mut words = daemon.words();
         words.insert("LOAD_FSX".to_owned(), format!("<load module=\"{fs_module}\"/>"));
         words.insert("FSX_MODULE".to_owned(), os_module);

@@ -1,5 +1,7 @@
 //! See README.md beside this file.
 
+use std::fs;
+
 use fsx_test_support::{
     rig::{Bench, Call},
     template::words,
@@ -9,13 +11,16 @@ use serde_json::Value;
 #[test]
 fn emergency() {
     let Some(bench) = Bench::find("emergency") else { return };
-    let mut rig = bench.start_without_daemon(&[
+    let carriers = [
         (3001, "carrier-answers.xml"),
         (3009, "carrier-answers.xml"),
         (3010, "carrier-answers.xml"),
-    ]);
+    ];
+    let mut rig = bench.start_without_daemon(&carriers, |daemon| {
+        fs::write(daemon.file("routing.snapshot"), "half a fi").expect("write");
+    });
 
-    // Nothing is there.
+    // Nothing is there that could be used.
     assert_eq!((rig.freeswitch_generation(), rig.opensips_generation()), (0, 0));
     rig.call(&Call { number: "999", ..Call::default() });
     assert_eq!(rig.dialled_at(3010), ["999"]);

@@ -5,7 +5,9 @@ use std::time::Duration;
 use fsx_test_support::{
     rig::{Bench, Call},
     template::words,
+    wait,
 };
+use serde_json::Value;
 
 #[test]
 fn snapshot_swapped_mid_call() {
@@ -18,6 +20,12 @@ fn snapshot_swapped_mid_call() {
 
     rig.daemon().deck.run("UPDATE LCRRates SET Rate = '0.5' WHERE ID = 20001");
     let new = rig.wait_for_generation_after(old, Duration::from_secs(10));
+    wait::until("every OpenSIPS worker to follow", Duration::from_secs(3), || {
+        let status = rig.opensips.mi("fsx_status", Value::Null);
+        let mut workers = status["processes"].as_array()?.clone();
+        workers.retain(|process| process["worker"] == true);
+        (workers.len() >= 3 && workers.iter().all(|w| w["generation"] == new)).then_some(())
+    });
     assert!(!first.ended(), "the first call must still talk when the new prices are in use");
     rig.call(&Call { number: "07700900124", ..Call::default() });
     assert!(!first.ended(), "the first call must outlast the second");
