@@ -465,3 +465,35 @@ async fn the_policies_that_ship_work() {
         assert_eq!((outcome.verdict, outcome.actions), (Verdict::Keep, Vec::new()), "{task}");
     }
 }
+
+#[tokio::test]
+async fn a_machine_does_not_grow_with_its_runs() {
+    let rig = Rig::script(
+        "function decide(call)
+             kept = {call, function() return kept end}
+             coroutine.wrap(function() coroutine.yield(kept) end)()
+             if call.number == '1' then error(kept) end
+             fsx.sleep(0)
+             session:setVariable('a', tostring(call.at))
+             return {routes = {{gateway_id = 7, dial_string = 'user/1'}}}
+         end",
+    );
+    let (bundle, entry) = rig.engine.bundles().find(0, Phase::Route, "").expect("there");
+    let limits = Limits::from(&rig.config);
+    let vm = vm::Vm::new(limits, &PublishedHandle::new()).expect("a machine");
+    let many = async |runs: u32| {
+        for n in 0..runs {
+            let called = if n % 10 == 0 { "1" } else { "2" }.to_owned();
+            let facts = WireFacts { called, ..WireFacts::default() };
+            let call = Arc::new(Call { facts, task: String::new() });
+            let deadline = Instant::now() + Duration::from_secs(10);
+            let run = run::Run::new(Phase::Route, call, Arc::clone(&bundle), deadline, 100);
+            assert_eq!(vm.execute(&Arc::new(run), &entry).await.is_ok(), n % 10 != 0);
+        }
+        vm.live_memory()
+    };
+    // The first runs fill tables of strings and of threads to be used again.
+    let early = many(200).await;
+    let late = many(1_500).await;
+    assert!(late < early + early / 20, "{early} bytes after 200 runs, {late} after 1,700");
+}

@@ -76,6 +76,14 @@ impl Vm {
         Ok(Self { lua, current, meter, driver, limits })
     }
 
+    /// Bytes in use once all garbage is gone.
+    #[cfg(test)]
+    pub(super) fn live_memory(&self) -> usize {
+        self.lua.gc_collect().expect("collected");
+        self.lua.gc_collect().expect("collected");
+        self.lua.used_memory()
+    }
+
     /// Runs `entry` for `run`, to its end or its limits.
     pub(super) async fn execute(&self, run: &Arc<Run>, entry: &Entry) -> Result<Outcome, Failure> {
         let started = Instant::now();
