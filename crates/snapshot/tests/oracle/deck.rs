@@ -16,6 +16,9 @@ pub(crate) struct Call {
     pub(crate) at: i64,
     pub(crate) data_centre: String,
     pub(crate) max_attempts: u8,
+    pub(crate) id: String,
+    pub(crate) profile: Option<&'static str>,
+    pub(crate) lrn: Option<String>,
 }
 
 impl Call {
@@ -24,6 +27,9 @@ impl Call {
             caller: self.caller.as_deref().map(str::as_bytes),
             data_centre: &self.data_centre,
             max_attempts: self.max_attempts,
+            call_id: self.id.as_bytes(),
+            profile: self.profile,
+            lrn: self.lrn.as_deref().map(str::as_bytes),
             ..CallFacts::new(self.called.as_bytes(), self.org, self.at)
         }
     }
@@ -34,6 +40,9 @@ fn digits(len: impl Into<proptest::collection::SizeRange>) -> impl Strategy<Valu
     prop::collection::vec(prop::sample::select(b"124".to_vec()), len)
         .prop_map(|bytes| String::from_utf8(bytes).unwrap_or_default())
 }
+
+pub(crate) const PROFILES: [&str; 6] =
+    ["", "cost", "reliability", "quality", "tolerance:25", "split:100=1,102=2,103=1"];
 
 pub(crate) fn calls() -> impl Strategy<Value = Call> {
     let called = prop_oneof![
@@ -50,14 +59,22 @@ pub(crate) fn calls() -> impl Strategy<Value = Call> {
         prop::sample::select(vec![0i64, 50, 99, 100, 101, 150, 200, 1000]),
         prop::sample::select(vec!["", "LON1", "NYC1"]),
         prop::sample::select(vec![0u8, 0, 0, 1, 3]),
+        prop::sample::select(vec!["", "", "call-1", "call-2", "b7f1"]),
+        prop::option::weighted(0.3, prop::sample::select(PROFILES.to_vec())),
+        prop::option::weighted(0.15, digits(1..=6)),
     )
-        .prop_map(|(called, caller, org, at, data_centre, max_attempts)| Call {
-            called,
-            caller,
-            org,
-            at,
-            data_centre: data_centre.to_owned(),
-            max_attempts,
+        .prop_map(|(called, caller, org, at, data_centre, max_attempts, id, profile, lrn)| {
+            Call {
+                called,
+                caller,
+                org,
+                at,
+                data_centre: data_centre.to_owned(),
+                max_attempts,
+                id: id.to_owned(),
+                profile,
+                lrn,
+            }
         })
 }
 
@@ -69,8 +86,9 @@ fn carriers() -> impl Strategy<Value = Vec<CarrierRow>> {
         rows.map(|(at, (enabled, closed_loop, private_services, kind))| CarrierRow {
             id: 100 + at as u32,
             name: format!("carrier {at}"),
-            enabled: enabled || at == 0,
-            kind: if kind == 0 { "retail" } else { "route" }.to_owned(),
+            enabled: enabled || at < 2,
+            // The second is always a retail deck, for margins.
+            kind: if kind == 0 || at == 1 { "retail" } else { "route" }.to_owned(),
             closed_loop,
             private_services,
         })
@@ -148,15 +166,20 @@ fn gateways(carriers: u32) -> impl Strategy<Value = Vec<GatewayRow>> {
         prop::bool::weighted(0.9),
         prop::sample::select(vec![0u8, 50, 50, 100]),
         prop::sample::select(vec!["", "LON1", "LON1, NYC1", "NYC1"]),
+        (0..3u32, 0..3u32, prop::sample::select(vec![0u32, 0, 0, 1, 3]), any::<bool>()),
     );
     prop::collection::vec(row, 10..30).prop_map(|rows| {
         let rows = rows.into_iter().enumerate();
-        rows.map(|(at, (carrier, enabled, reliability, data_centres))| GatewayRow {
+        rows.map(|(at, (carrier, enabled, reliability, data_centres, limits))| GatewayRow {
             id: 3000 + at as u32,
             carrier_id: 100 + carrier,
             enabled,
             reliability,
             data_centres: data_centres.to_owned(),
+            conc_calls: limits.0,
+            max_cps: limits.1,
+            weight: limits.2,
+            ping_gateway: if limits.3 { "YES" } else { "NO" }.into(),
             ..GatewayRow::default()
         })
         .collect()
@@ -187,6 +210,32 @@ fn overrides(carriers: u32) -> impl Strategy<Value = Vec<OverrideRow>> {
     })
 }
 
+/// One organisation with an order of its own, one with margins, one with a limit.
+fn orgs() -> impl Strategy<Value = Vec<OrgRow>> {
+    let text = |texts: &[&'static str]| prop::sample::select(texts.to_vec());
+    (
+        text(&PROFILES),
+        text(&["", "0.001", "0.009"]),
+        text(&["", "10", "33.3"]),
+        text(&["", "0.005"]),
+        text(&["", "1", "2.5"]),
+    )
+        .prop_map(|(profile, abs, rel, loss, limit)| {
+            vec![
+                OrgRow { org_id: 1, profile: profile.into(), ..OrgRow::default() },
+                OrgRow {
+                    org_id: 2,
+                    retail_carrier_id: 101,
+                    margin_abs: abs.into(),
+                    margin_rel: rel.into(),
+                    allowed_loss: loss.into(),
+                    ..OrgRow::default()
+                },
+                OrgRow { org_id: 3, call_cost_limit: limit.into(), ..OrgRow::default() },
+            ]
+        })
+}
+
 /// Decks that build: every reference exists. What vetting refuses has tests of its own.
 pub(crate) fn decks() -> impl Strategy<Value = Rows> {
     // Half of them with one price for everyone at all times: such lists are ranked in the file.
@@ -215,9 +264,10 @@ fn any_decks() -> impl Strategy<Value = Rows> {
                 overrides(count),
                 prop::collection::vec((0..4u32, 0..count), 0..4),
                 prop::collection::vec((0..3u32, digits(1..=3), any::<bool>()), 0..3),
+                orgs(),
             )
                 .prop_map(
-                    move |(numbers, rates, gateways, overrides, members, rules)| Rows {
+                    move |(numbers, rates, gateways, overrides, members, rules, orgs)| Rows {
                         carriers: carriers.clone(),
                         bands: bands.clone(),
                         numbers,
@@ -233,7 +283,7 @@ fn any_decks() -> impl Strategy<Value = Rows> {
                             PeriodRow { name: "weekend".into(), intervals: vec![(100, 150)] },
                         ],
                         fx: vec![("EUR".into(), "0.85".into())],
-                        orgs: vec![OrgRow { org_id: 2, ..OrgRow::default() }],
+                        orgs,
                         dialling_rules: rules
                             .into_iter()
                             .enumerate()

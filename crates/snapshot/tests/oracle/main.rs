@@ -6,18 +6,16 @@
 
 mod deck;
 mod slow;
+mod world;
 
-use fsx_core::{
-    CallFacts, Decision,
-    data::{NoLive, RoutingData},
-    decide,
-};
+use fsx_core::{CallFacts, Decision, data::RoutingData, decide};
 use fsx_snapshot::{BuildSettings, IndexKind, Snapshot, build};
 use proptest::prelude::*;
+use world::World;
 
 /// The engine's answer in the oracle's words.
-fn fast<D: RoutingData>(data: &D, facts: &CallFacts<'_>) -> slow::Answer {
-    match decide(data, &NoLive, facts) {
+fn fast<D: RoutingData>(data: &D, world: &World, facts: &CallFacts<'_>) -> slow::Answer {
+    match decide(data, world, facts) {
         Decision::Reject { why, .. } => slow::Answer::Reject(why.cause()),
         Decision::Route(plan) => slow::Answer::Route(
             plan.routes()
@@ -48,6 +46,7 @@ proptest! {
     #[test]
     fn same_answer_as_the_slow_engine(
         deck in deck::decks(),
+        world in world::worlds(),
         calls in prop::collection::vec(deck::calls(), 30),
         shorter in any::<bool>(),
     ) {
@@ -57,8 +56,8 @@ proptest! {
         for call in &calls {
             let facts = call.facts();
             prop_assert_eq!(
-                fast(&data, &facts),
-                slow::decide(&deck, call, shorter),
+                fast(&data, &world, &facts),
+                slow::decide(&deck, &world, call, shorter),
                 "{:?}", call
             );
         }
@@ -75,7 +74,7 @@ fn decks_reach_the_interesting_cases() {
         let deck = deck::decks().new_tree(&mut runner).expect("deck").current();
         for _ in 0..20 {
             let call = deck::calls().new_tree(&mut runner).expect("call").current();
-            match slow::decide(&deck, &call, false) {
+            match slow::decide(&deck, &World::default(), &call, false) {
                 slow::Answer::Reject(_) => rejected += 1,
                 slow::Answer::Route(routes) => {
                     let pairs = || routes.windows(2).filter(|w| w[0].carrier != w[1].carrier);
@@ -103,7 +102,8 @@ fn both_indexes_answer_alike() {
         for _ in 0..2000 {
             let call = deck::calls().new_tree(&mut runner).expect("call").current();
             let facts = call.facts();
-            assert_eq!(fast(&bounds, &facts), fast(&direct, &facts), "{call:?}");
+            let world = World::default();
+            assert_eq!(fast(&bounds, &world, &facts), fast(&direct, &world, &facts), "{call:?}");
         }
     }
 }
