@@ -1,7 +1,7 @@
 -- luacheck policies/
 std = "lua51"
 read_globals = { "fsx", "freeswitch", "session", "call", "argv", "bit32" }
--- Tasks are global functions; the manifest names them.
-allow_defined_top = true
 unused_args = false
 max_line_length = 100
+-- Tasks are global functions that the manifest names (111: set, 131: not used in the file).
+ignore = { "111", "131" }

@@ -38,7 +38,7 @@ pub struct Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// No bundle has the task.
-    #[error("no policy for the {phase} phase{}", if task.is_empty() { String::new() } else { format!(" is called \"{task}\"") })]
+    #[error("no policy for the {phase} phase{}", if task.is_empty() { String::new() } else { format!(" is called {task:?}") })]
     NoTask {
         /// Which phase.
         phase: &'static str,

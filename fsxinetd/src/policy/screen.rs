@@ -154,6 +154,9 @@ const NOT_FOR_ORGANISATIONS: &[&str] = &[
     "transfer_after_bridge",
 ];
 
+/// Longest data of one application, in bytes: a hundred of these are read by the switch in a moment.
+const MAX_DATA: usize = 16 << 10;
+
 /// Who wrote the script.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Author {
@@ -198,6 +201,10 @@ pub fn variable(author: Author, name: &str, value: &str) -> Result<(), String> {
 /// Why not, in words for the script's author.
 pub fn action(author: Author, action: &Action, given: &[Route]) -> Result<(), String> {
     action.check().map_err(|error| error.to_string())?;
+    if action.data.len() > MAX_DATA {
+        let got = action.data.len();
+        return Err(format!("{}: {got} bytes of data, expected at most {MAX_DATA}", action.app));
+    }
     let app = action.app.as_str();
     let own = FOR_ORGANISATIONS.contains(&app);
     match author {
