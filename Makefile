@@ -43,6 +43,21 @@ fuzz: ## Random hostile bytes for everything that reads bytes; FUZZ_SECONDS=60
 	$(CARGO) run --locked --release --quiet --manifest-path fuzz/Cargo.toml --target-dir "$(TARGET)/fuzz" \
 		--bin bounded -- --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
 
+.PHONY: bench
+bench: ## How fast data is built and calls are decided, over decks cut like real ones
+	@pkg/setup.sh run
+	$(CARGO) bench --locked -p fsx-snapshot --bench lcr
+
+.PHONY: oracle
+oracle: ## The fast engine against the slow one over the whole real numbering plan (minutes)
+	@pkg/setup.sh run
+	$(CARGO) test --locked --release -p fsx-snapshot --test oracle -- --ignored --nocapture
+
+.PHONY: bench
+bench: ## The LCR engine against the memory of this machine; also target/bench-lcr.json
+	@pkg/setup.sh run
+	$(CARGO) bench --locked -p fsx-snapshot --bench lcr
+
 .PHONY: lint
 lint: ## Format, clippy and rustdoc, with warnings as errors; licences and bans where cargo-deny is installed
 	$(CARGO) fmt --all --check

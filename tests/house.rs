@@ -252,6 +252,48 @@ fn a_guest_is_quiet_and_starts_no_threads() {
 }
 
 #[test]
+fn documents_point_at_what_exists() {
+    const ROOMS: [&str; 12] = [
+        "benches/",
+        "crates/",
+        "docs/",
+        "fs-module/",
+        "fsxinetd/",
+        "fuzz/",
+        "include/",
+        "opensips-module/",
+        "pkg/",
+        "policies/",
+        "salt/",
+        "tests/",
+    ];
+    let mut seen = 0;
+    for (path, text) in files(&[".md", ".rs", ".toml", "Makefile"]) {
+        // Paths in documents stand in backticks; in code they follow "docs/" in comments.
+        let quoted = text.split('`').skip(1).step_by(2).filter(|_| path.ends_with(".md"));
+        let words = text.split(|c: char| c.is_whitespace() || "`()\"',;".contains(c));
+        let named = words.filter(|word| word.starts_with("docs/") && word.ends_with(".md"));
+        for target in quoted.chain(named) {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.".contains(c);
+            if ROOMS.iter().any(|room| target.starts_with(room)) && target.chars().all(plain) {
+                seen += 1;
+                let there = root().join(target);
+                let beside = root().join(&path).with_file_name(target);
+                assert!(there.exists() || beside.exists(), "{path} points at {target}");
+            }
+        }
+    }
+    assert!(seen > 20, "only {seen} paths found: the search is broken");
+
+    let index = fs::read_to_string(root().join("docs/decisions/README.md")).unwrap();
+    for (path, _) in files(&[".md"]) {
+        if let Some(name) = path.strip_prefix("docs/decisions/0") {
+            assert!(index.contains(name), "docs/decisions/README.md lacks 0{name}");
+        }
+    }
+}
+
+#[test]
 fn the_reader_of_these_rules_can_read() {
     let text = "let a = \"unsafe\"; // unsafe\n/* unsafe /* unsafe */ unsafe */\nlet q = '\"'; unsafe {}\n\
                 let r = r#\"unsafe \" \"#; let s = \"\\\"unsafe\"; unsafe_code();\nlet e = '\\''; unsafe {}";
