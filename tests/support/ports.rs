@@ -9,9 +9,10 @@ use std::{
     fs::{File, OpenOptions, TryLockError},
     net::{TcpListener, UdpSocket},
     ops::Range,
-    path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
+
+use crate::run_dir::shared;
 
 /// Where ports are drawn from.
 const DRAWN: Range<u16> = 20_000..32_000;
@@ -83,7 +84,7 @@ fn reserve(port: u16) -> Option<File> {
 }
 
 fn lock_file(port: u16) -> Option<File> {
-    let dir: PathBuf = std::env::temp_dir().join("fsx-test-ports");
+    let dir = shared("fsx-test-ports");
     std::fs::create_dir_all(&dir).ok()?;
     let path = dir.join(port.to_string());
     OpenOptions::new().create(true).truncate(false).write(true).open(path).ok()

@@ -20,7 +20,7 @@ use crate::{
     opensips::OpenSips,
     place,
     ports::Ports,
-    run_dir::RunDir,
+    run_dir::{RunDir, shared},
     sipp::{Calls, Sipp},
     skip::skip,
     template,
@@ -435,7 +435,7 @@ fn gateway(id: u32, port: u16) -> String {
 
 /// Waits for this process's turn and holds it until the file is dropped.
 fn turn() -> File {
-    let path = std::env::temp_dir().join("fsx-scenario-turn");
+    let path = shared("fsx-scenario-turn");
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = file.unwrap_or_else(|e| panic!("cannot open {}: {e}", path.display()));
     file.lock().unwrap_or_else(|e| panic!("cannot lock {}: {e}", path.display()));

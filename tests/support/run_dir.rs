@@ -77,6 +77,12 @@ impl Drop for RunDir {
     }
 }
 
+/// A path that the tests of one user share; another user's would not be writable.
+#[must_use]
+pub fn shared(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("{name}-{}", rustix::process::geteuid().as_raw()))
+}
+
 /// The last `lines` lines of a file, for a failure's report; empty when it cannot be read.
 #[must_use]
 pub fn tail(path: &Path, lines: usize) -> String {
