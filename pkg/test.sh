@@ -2,7 +2,7 @@
 # Runs every test of the workspace and says at the end which scenarios could not run, and why.
 # Called by `make test`, which has built everything and set FSX_SKIP_LOG.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 skip_log=${FSX_SKIP_LOG:?set by the Makefile}
 mkdir -p "$(dirname "$skip_log")"
@@ -11,6 +11,7 @@ mkdir -p "$(dirname "$skip_log")"
 export PATH=$PATH:/usr/sbin:/sbin
 
 failed=0
+salt/test/render.sh || failed=1
 if cargo nextest --version >/dev/null 2>&1; then
     # A process for each test, which suits code that lives in other programs' processes.
     cargo nextest run --locked --workspace --no-fail-fast || failed=1
