@@ -74,11 +74,16 @@ pub(crate) struct Decks {
 
 /// Forty carriers. `independent`: a band, and so a price, for every row.
 pub(crate) fn decks(independent: bool) -> Decks {
+    decks_of(0..40, independent)
+}
+
+/// Some of the forty.
+pub(crate) fn decks_of(carriers: impl IntoIterator<Item = u32>, independent: bool) -> Decks {
     let plan = plan();
     let (codes, blocks) = north_america(&plan);
     let mut rows = Rows::default();
     let mut all: Vec<String> = Vec::new();
-    for carrier in 0..40u32 {
+    for carrier in carriers {
         let mine: Vec<&Prefix> = match carrier {
             // Small: mostly short prefixes.
             0..10 => plan.iter().filter(|(p, _)| p.len() <= 5 && keep(p, carrier, 35)).collect(),

@@ -4,7 +4,12 @@
 //! code with the engine but money parsing. Random decks, callers and instants must give the same
 //! answer to the last row, through both kinds of index.
 
+mod bulk;
 mod deck;
+// The same real decks as the benchmarks.
+#[allow(dead_code)]
+#[path = "../../../../benches/lcr/deck.rs"]
+mod real;
 mod slow;
 mod world;
 
