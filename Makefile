@@ -53,11 +53,6 @@ oracle: ## The fast engine against the slow one over the whole real numbering pl
 	@pkg/setup.sh run
 	$(CARGO) test --locked --release -p fsx-snapshot --test oracle -- --ignored --nocapture
 
-.PHONY: bench
-bench: ## The LCR engine against the memory of this machine; also target/bench-lcr.json
-	@pkg/setup.sh run
-	$(CARGO) bench --locked -p fsx-snapshot --bench lcr
-
 .PHONY: lint
 lint: ## Format, clippy and rustdoc, with warnings as errors; licences and bans where cargo-deny is installed
 	$(CARGO) fmt --all --check

@@ -290,7 +290,8 @@ fn quality(rows: &Rows, world: &World, carrier: u32) -> (i64, i64, i64) {
         .filter_map(|gateway| world.measured.get(&gateway.id))
         .fold((0, 0), |sum, one| (sum.0 + one.0 as i64, sum.1 + one.1 as i64));
     if seizures < 30 {
-        return (-500, i64::MIN, 0);
+        // No duration known counts as none.
+        return (-500, 0, 0);
     }
     // The world's calls last a minute and ring after 900 ms.
     (-(answers * 1000 / seizures), if answers > 0 { -60 } else { 0 }, 900)

@@ -192,7 +192,7 @@ async fn a_batch_is_answered_line_by_line() {
         "\n",
         r#"{"org":37}"#,
         "\n",
-        r#"{"number":"1","profile":"quality"}"#,
+        r#"{"number":"1","profile":"best"}"#,
         "\n",
         "not json\n",
         r#"{"number":"999","org":37,"country":"GB"}"#,
