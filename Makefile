@@ -46,7 +46,7 @@ fuzz: ## Random hostile bytes for everything that reads bytes; FUZZ_SECONDS=60
 .PHONY: bench
 bench: ## How fast data is built and calls are decided, over decks cut like real ones
 	@pkg/setup.sh run
-	$(CARGO) bench --locked -p fsx-snapshot --bench lcr
+	$(CARGO) bench --locked -p fsx-seam --bench lcr
 
 .PHONY: oracle
 oracle: ## The fast engine against the slow one over the whole real numbering plan (minutes)

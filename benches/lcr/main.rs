@@ -1,57 +1,136 @@
 //! The LCR engine against the memory it runs on. Every figure is a ratio of two things measured in
 //! this run, because machines differ and this one may be busy (docs/benchmarks.md).
+//!
+//! `cargo bench -p fsx-seam --bench lcr -- [--independent]`; `FSX_BENCH_JSON` names a file that
+//! takes the figures as JSON.
 
+mod chase;
 mod deck;
 
 use std::{hint::black_box, time::Instant};
 
-use fsx_core::{CallFacts, data::NoLive, decide};
-use fsx_snapshot::{BuildSettings, Snapshot, build};
+use chase::{Chase, Evictor, median};
+use fsx_core::{CallFacts, Decision, data::LiveView, decide};
+use fsx_live::{LiveSpec, LiveTable};
+use fsx_snapshot::{BuildSettings, Snapshot, build, rows::Rows};
+use serde_json::json;
+
+/// Rounds of each measurement; the median counts.
+const ROUNDS: usize = 15;
+
+/// Decisions, and steps of the chase, after each eviction.
+const COLD: usize = 32;
+
+type Data = Snapshot<Vec<u8>>;
 
 fn main() {
     let independent = std::env::args().any(|arg| arg == "--independent");
-    let began = Instant::now();
     let decks = deck::decks(independent);
-    let numbers = decks.rows.numbers.len();
-    println!("{numbers} rows, {} prefixes, made in {:?}", decks.prefixes.len(), began.elapsed());
+    let rows = decks.rows.numbers.len();
+    let name = if independent { "independent (worst case)" } else { "correlated" };
+    println!("deck: {name}, {rows} rows, 40 carriers, {} prefixes", decks.prefixes.len());
+
     let began = Instant::now();
     let built = build(&decks.rows, &BuildSettings::default()).expect("builds");
-    let took = began.elapsed();
-    let report = &built.report;
-    println!(
-        "built in {took:?}: {:.2} M rows/s, {} bytes, {:.1} a row, {} intervals, {} lists",
-        numbers as f64 / took.as_secs_f64() / 1e6,
-        report.bytes,
-        report.bytes as f64 / numbers as f64,
-        report.intervals,
-        report.lists
-    );
+    let build_rate = rows as f64 / began.elapsed().as_secs_f64() / 1e6;
+    let bytes_a_row = built.report.bytes as f64 / rows as f64;
+    let lists = built.report.lists;
+    println!("build: {build_rate:.2} M rows/s; {bytes_a_row:.1} bytes a row, {lists} lists");
     let data = Snapshot::open(built.bytes).expect("opens");
     let began = Instant::now();
     data.verify().expect("verifies");
-    println!("verified in {:?}", began.elapsed());
+    println!("verify: {:?}", began.elapsed());
 
-    let called: Vec<String> = (0..1u64 << 16)
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let live = live_table(&decks.rows, &dir.path().join("routing.live"));
+    let called = numbers(&decks.prefixes);
+
+    let hot = median((0..ROUNDS).map(|_| each(&data, &live, &called[..256], 100_000)).collect());
+    let key = median((0..ROUNDS).map(|_| parse(&called[..256], 100_000)).collect());
+    println!("hot: {hot:.0} ns a decision, of which {key:.0} ns to read the number");
+    let warm = median((0..5).map(|_| each(&data, &live, &called, called.len())).collect());
+    let at_size = Chase::new(data.bytes().len());
+    let warm_step = median((0..5).map(|n| at_size.step_ns(n * 7919, 100_000)).collect());
+    let warm_ratio = warm / (2.0 * warm_step);
+    println!(
+        "warm: {warm:.0} ns; two steps of a chase through as much memory {:.0} ns; ratio {warm_ratio:.2}",
+        2.0 * warm_step
+    );
+
+    let chase = Chase::new(256 << 20);
+    let mut evictor = Evictor::new(1 << 30);
+    let (mut steps, mut decisions) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        evictor.evict();
+        steps.push(chase.step_ns(round * 104_729, COLD));
+        evictor.evict();
+        let from = round * COLD % (called.len() - COLD);
+        decisions.push(each(&data, &live, &called[from..from + COLD], COLD));
+    }
+    let (dram, cold) = (median(steps), median(decisions));
+    let cold_ratio = cold / (2.0 * dram);
+    println!("cold: {cold:.0} ns; two DRAM steps {:.0} ns; ratio {cold_ratio:.2}", 2.0 * dram);
+
+    if let Ok(path) = std::env::var("FSX_BENCH_JSON") {
+        let figures = json!({
+            "deck": name, "rows": rows, "prefixes": decks.prefixes.len(), "lists": lists,
+            "build_mrows_per_s": build_rate, "bytes_per_row": bytes_a_row,
+            "hot_ns": hot, "key_ns": key, "warm_ns": warm, "warm_ratio": warm_ratio,
+            "cold_ns": cold, "dram_ns": dram, "cold_ratio": cold_ratio,
+        });
+        std::fs::write(&path, format!("{figures:#}\n")).expect("FSX_BENCH_JSON can be written");
+    }
+}
+
+/// A live table with a health row for every gateway and a call in progress on some.
+fn live_table(rows: &Rows, path: &std::path::Path) -> LiveTable {
+    let live = LiveTable::open_or_create(path, &LiveSpec::default()).expect("a live table");
+    let owner = live.register_owner();
+    for (at, gateway) in rows.gateways.iter().enumerate() {
+        live.set_healthy(gateway.id, "LON1", !at.is_multiple_of(20));
+        if at.is_multiple_of(3) {
+            live.begin_call(owner, gateway.id, 1_000_000);
+        }
+    }
+    live
+}
+
+/// Twelve-digit numbers under prefixes of the deck, in no order.
+fn numbers(prefixes: &[String]) -> Vec<String> {
+    (0..1u64 << 16)
         .map(|n| {
-            let at = (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20) as usize % decks.prefixes.len();
-            let mut number = decks.prefixes[at].clone();
+            let at = (n.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20) as usize % prefixes.len();
+            let mut number = prefixes[at].clone();
             while number.len() < 12 {
                 number.push((b'0' + (n % 10) as u8) as char);
             }
             number
         })
-        .collect();
-    for (name, count) in [("hot", 1024), ("warm", called.len())] {
-        let began = Instant::now();
-        let mut routes = 0;
-        let turns = 200_000;
-        for n in 0..turns {
-            let facts = CallFacts::new(called[n % count].as_bytes(), 37, 1_000_000);
-            if let fsx_core::Decision::Route(plan) = decide(&data, &NoLive, &facts) {
-                routes += black_box(plan.routes().len());
-            }
+        .collect()
+}
+
+/// Nanoseconds a full decision: emergency, rules, limit, match, rank, health, caps, plan of eight.
+fn each(data: &Data, live: &impl LiveView, called: &[String], turns: usize) -> f64 {
+    let mut routes = 0;
+    let began = Instant::now();
+    for n in 0..turns {
+        let mut facts = CallFacts::new(called[n % called.len()].as_bytes(), 37, 1_000_000);
+        facts.data_centre = "LON1";
+        if let Decision::Route(plan) = black_box(decide(data, live, &facts)) {
+            routes += plan.routes().len();
         }
-        let each = began.elapsed().as_nanos() as f64 / turns as f64;
-        println!("{name}: {each:.0} ns a decision, {:.1} routes", routes as f64 / turns as f64);
     }
+    let ns = began.elapsed().as_nanos() as f64 / turns as f64;
+    assert!(routes > 6 * turns, "the deck answers");
+    ns
+}
+
+/// Nanoseconds to read a number and make its key.
+fn parse(called: &[String], turns: usize) -> f64 {
+    let began = Instant::now();
+    for n in 0..turns {
+        let number = fsx_core::E164::new(called[n % called.len()].as_bytes());
+        black_box(number.map(|number| number.key()));
+    }
+    began.elapsed().as_nanos() as f64 / turns as f64
 }

@@ -240,9 +240,9 @@ pub(crate) fn write_plan<D: RoutingData + ?Sized>(
         }
         let _ = write!(text, "\n{gateway_id}\t{}\t", carrier.map_or(0, |c| c.id));
         column(text, carrier.map_or("", |c| c.name));
-        let band = data.band(candidate.band).map_or(0, |b| b.id);
+        let band = data.band(candidate.band(data)).map_or(0, |b| b.id);
         let rate = data.rate(candidate.rate).map_or(0, |r| r.id);
-        let _ = write!(text, "\t{band}\t{rate}\t{}\t", candidate.cost_per_min);
+        let _ = write!(text, "\t{band}\t{rate}\t{}\t", candidate.cost_per_min(data));
         column(text, dial.number.as_str());
         text.push('\t');
         column(text, dial.cli.as_str());

@@ -581,10 +581,8 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
                 let candidate = Candidate {
                     carrier: at,
                     gateway,
-                    band: seat.offer.band,
                     rate: seat.rate,
                     prefix_len: seat.offer.prefix_len,
-                    cost_per_min: seat.cost_per_min,
                 };
                 if plan.routes().len() >= attempts || !plan.push(candidate) {
                     why.excluded(at, gateway, Step::Plan, "beyond the attempts allowed");

@@ -1,6 +1,11 @@
 //! The answer: a plan of attempts, or a refusal with its cause.
 
-use crate::{E164, data::Index, digits::Dialled, money::Nano};
+use crate::{
+    E164,
+    data::{Index, RoutingData},
+    digits::Dialled,
+    money::Nano,
+};
 
 /// Most attempts that a plan can hold.
 pub const MAX_ATTEMPTS: usize = 32;
@@ -16,14 +21,25 @@ pub struct Candidate {
     pub carrier: Index,
     /// Gateway row.
     pub gateway: Index,
-    /// Band row; [`Index::NONE`] in an emergency plan.
-    pub band: Index,
     /// Rate row; [`Index::NONE`] in an emergency plan.
     pub rate: Index,
     /// How many leading digits of the number the carrier's `Numbers.Number` matched.
     pub prefix_len: u8,
-    /// Expected cost per minute in the base currency (contract step 8).
-    pub cost_per_min: Nano,
+}
+
+impl Candidate {
+    /// The rate's band; [`Index::NONE`] in an emergency plan.
+    #[must_use]
+    pub fn band<D: RoutingData + ?Sized>(&self, data: &D) -> Index {
+        data.rate_terms(self.rate).map_or(Index::NONE, |rate| rate.band)
+    }
+
+    /// Expected cost per minute in the base currency (contract step 8); zero in an emergency plan,
+    /// which has no price.
+    #[must_use]
+    pub fn cost_per_min<D: RoutingData + ?Sized>(&self, data: &D) -> Nano {
+        data.rate_terms(self.rate).and_then(|rate| rate.cost_per_min).unwrap_or_default()
+    }
 }
 
 /// Candidates in the order to try them.

@@ -40,7 +40,6 @@ pub(crate) fn plan<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     (plan.number, plan.looked_up) = (Some(number), Some(number));
     for n in 0..len {
         let entry = data.ranked(list, n)?;
-        let terms = data.rate_terms(entry.rate)?;
         let carrier = data.carrier_terms(entry.carrier)?;
         if carrier.weighted {
             return None;
@@ -57,14 +56,7 @@ pub(crate) fn plan<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
                 continue;
             }
             let Ranked { carrier, rate, prefix_len, .. } = entry;
-            let candidate = Candidate {
-                carrier,
-                gateway: at,
-                band: terms.band,
-                rate,
-                prefix_len,
-                cost_per_min: terms.cost_per_min?,
-            };
+            let candidate = Candidate { carrier, gateway: at, rate, prefix_len };
             if !plan.push(candidate) || plan.routes().len() >= attempts {
                 return Some(plan);
             }

@@ -182,12 +182,12 @@ impl Route {
         candidate: &Candidate,
     ) -> Self {
         let mut route =
-            Self { cost_per_min: candidate.cost_per_min.to_string(), ..Self::default() };
+            Self { cost_per_min: candidate.cost_per_min(data).to_string(), ..Self::default() };
         if let Some(carrier) = data.carrier(candidate.carrier) {
             route.carrier_id = carrier.id;
             route.carrier = carrier.name.to_owned();
         }
-        if let Some(band) = data.band(candidate.band) {
+        if let Some(band) = data.band(candidate.band(data)) {
             route.band_id = band.id;
             route.band = band.name.to_owned();
         }

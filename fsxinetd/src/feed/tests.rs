@@ -47,7 +47,7 @@ fn plan(data: &impl RoutingData, number: &str, org: u32) -> Vec<(u32, u32, Strin
             .map(|c| {
                 let gateway = data.gateway(c.gateway).map_or(0, |g| g.id);
                 let rate = data.rate(c.rate).map_or(0, |r| r.id);
-                (gateway, rate, c.cost_per_min.to_string())
+                (gateway, rate, c.cost_per_min(data).to_string())
             })
             .collect(),
         Decision::Reject { why, .. } => panic!("{number}: {why:?}"),

@@ -28,10 +28,10 @@ fn fast<D: RoutingData>(data: &D, world: &World, facts: &CallFacts<'_>) -> slow:
                 .map(|c| slow::Route {
                     carrier: data.carrier(c.carrier).map_or(0, |r| r.id),
                     gateway: data.gateway(c.gateway).map_or(0, |r| r.id),
-                    band: data.band(c.band).map_or(0, |r| r.id),
+                    band: data.band(c.band(data)).map_or(0, |r| r.id),
                     rate: data.rate(c.rate).map_or(0, |r| r.id),
                     prefix_len: c.prefix_len,
-                    cost: c.cost_per_min,
+                    cost: c.cost_per_min(data),
                 })
                 .collect(),
         ),
