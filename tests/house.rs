@@ -72,10 +72,10 @@ fn root() -> &'static Path {
 /// Every file of the tree whose name ends in one of `endings`, as (path from the root, text).
 fn files(endings: &[&str]) -> Vec<(String, String)> {
     fn walk(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry")) {
             let (path, name) = (entry.path(), entry.file_name());
             let name = name.to_string_lossy();
-            if entry.file_type().unwrap().is_dir() {
+            if entry.file_type().expect("a type").is_dir() {
                 if !NOT_OURS.contains(&name.as_ref()) {
                     walk(&path, endings, found);
                 }
@@ -89,7 +89,7 @@ fn files(endings: &[&str]) -> Vec<(String, String)> {
     found.sort();
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        (path.strip_prefix(root()).unwrap().to_string_lossy().into_owned(), text)
+        (path.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned(), text)
     };
     found.into_iter().map(read).collect()
 }
@@ -124,7 +124,7 @@ fn code(text: &str) -> String {
             keep_lines(&rest[..skip], &mut out);
             at += skip;
         } else {
-            let c = rest.chars().next().unwrap();
+            let c = rest.chars().next().expect("not at the end");
             out.push(c);
             at += c.len_utf8();
         }
