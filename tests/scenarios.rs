@@ -13,6 +13,8 @@ mod caller_gives_up;
 mod carrier_silent;
 #[path = "scenarios/daemon-gone/scenario.rs"]
 mod daemon_gone;
+#[path = "scenarios/daemon-hung/scenario.rs"]
+mod daemon_hung;
 #[path = "scenarios/emergency/scenario.rs"]
 mod emergency;
 #[path = "scenarios/failover-on-503/scenario.rs"]

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::{
@@ -129,6 +130,16 @@ impl Daemon {
     pub fn kill(&mut self) {
         let Some(mut child) = self.child.take() else { panic!("fsxinetd does not run") };
         child.kill();
+    }
+
+    /// Stops it in its tracks (SIGSTOP), or lets it go on (SIGCONT).
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[track_caller]
+    pub fn hang(&mut self, hung: bool) {
+        let Some(child) = self.child.as_mut() else { panic!("fsxinetd does not run") };
+        child.signal(if hung { Signal::STOP } else { Signal::CONT });
     }
 
     /// Whether it was started and neither stopped nor killed by the test.
