@@ -8,13 +8,10 @@
 //! put aside by the kernel has not computed. That clock costs a system call, so it is looked at only
 //! when the wall clock says that the budget could be used up.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
-
-/// How long a script may compute before others on its thread get a turn.
-const SLICE: Duration = Duration::from_millis(2);
 
 const NEVER: u64 = u64::MAX;
 
@@ -28,6 +25,8 @@ pub(super) fn computed() -> Duration {
 #[derive(Debug)]
 pub(super) struct Meter {
     base: Instant,
+    /// How long a script may compute before others on its thread get a turn.
+    slice: Duration,
     /// Wall clock at which the run must stop.
     deadline: AtomicU64,
     /// Processor time of the thread at which it must stop.
@@ -39,6 +38,10 @@ pub(super) struct Meter {
     /// The Lua thread that may yield: the run's own. A yield inside a coroutine of the script would
     /// be taken by the script.
     thread: AtomicUsize,
+    /// The run gave way to others in this poll.
+    turned: AtomicBool,
+    /// Ticks of this poll.
+    ticks: AtomicU32,
 }
 
 /// What the interrupt is to do.
@@ -53,15 +56,18 @@ pub(super) enum Tick {
 }
 
 impl Meter {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(slice: Duration) -> Self {
         let never = || AtomicU64::new(NEVER);
         Self {
             base: Instant::now(),
+            slice,
             deadline: never(),
             computed: never(),
             look_at: never(),
             yield_at: never(),
             thread: AtomicUsize::new(0),
+            turned: AtomicBool::new(false),
+            ticks: AtomicU32::new(0),
         }
     }
 
@@ -72,25 +78,34 @@ impl Meter {
     /// A run is about to be polled: it must stop at `deadline`, or after computing for `left` more.
     pub(super) fn enter(&self, now: Instant, deadline: Instant, left: Duration, thread: usize) {
         self.thread.store(thread, Relaxed);
+        self.ticks.store(0, Relaxed);
         self.deadline.store(self.mark(deadline), Relaxed);
         self.computed.store(nanos(computed() + left), Relaxed);
         self.look_at.store(self.mark(deadline.min(now + left)), Relaxed);
-        self.yield_at.store(self.mark(now + SLICE), Relaxed);
+        self.yield_at.store(self.mark(now + self.slice), Relaxed);
     }
 
-    /// It has been polled.
-    pub(super) fn leave(&self) {
+    /// The run gives way to others.
+    pub(super) fn yielded(&self) {
+        self.turned.store(true, Relaxed);
+    }
+
+    /// It has been polled. Whether it gave way to others.
+    pub(super) fn leave(&self) -> bool {
         self.look_at.store(NEVER, Relaxed);
         self.yield_at.store(NEVER, Relaxed);
         self.thread.store(0, Relaxed);
+        self.turned.swap(false, Relaxed)
     }
 
     /// Called by the interrupt.
     pub(super) fn tick(&self) -> Tick {
         let now = self.mark(Instant::now());
+        // After a turn Luau asks again at the same instruction: at least one must be let through.
+        let first = self.ticks.fetch_add(1, Relaxed) == 0;
         if now >= self.look_at.load(Relaxed) && self.is_used_up(now) {
             Tick::Stop
-        } else if now >= self.yield_at.load(Relaxed) {
+        } else if now >= self.yield_at.load(Relaxed) && !first {
             Tick::Yield
         } else {
             Tick::Go

@@ -30,6 +30,9 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How often the threads are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// Long beside what a turn costs, short beside what anybody notices.
+const SLICE: Duration = Duration::from_millis(2);
+
 /// How many more runs than the idlest thread an organisation's own may have.
 const SLACK: u32 = 4;
 
@@ -42,6 +45,8 @@ pub struct Limits {
     pub call_budget: Duration,
     /// Of which computing.
     pub cpu_budget: Duration,
+    /// How long a run may compute before others on its thread get a turn.
+    pub slice: Duration,
     /// Of one machine.
     pub memory_mib: u32,
     /// Of one thread.
@@ -61,6 +66,7 @@ impl From<&config::Policy> for Limits {
             route_budget: ms(config.route_budget_ms),
             call_budget: ms(config.call_budget_ms),
             cpu_budget: ms(config.cpu_budget_ms),
+            slice: SLICE,
             memory_mib: config.memory_mib,
             max_vms: config.max_vms_per_thread as usize,
             runs_per_vm: config.runs_per_vm,

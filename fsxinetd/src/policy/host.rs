@@ -81,15 +81,35 @@ fn fsx(lua: &Lua, current: &Current, published: &PublishedHandle) -> mlua::Resul
         })?,
     )?;
     #[cfg(test)]
+    for_tests(lua, &fsx)?;
+    Ok(fsx)
+}
+
+/// Host functions with faults that real ones might have.
+#[cfg(test)]
+fn for_tests(lua: &Lua, fsx: &Table) -> mlua::Result<()> {
     fsx.set(
         "block",
         lua.create_function(|_, ms: u64| {
-            // Stands for a host function with a fault: no budget can see into it.
+            // No budget can see into it.
             std::thread::sleep(Duration::from_millis(ms));
             Ok(())
         })?,
     )?;
-    Ok(fsx)
+    fsx.set(
+        "once",
+        lua.create_async_function(|_, ()| {
+            // Not ready the first time, and says at once that it is now.
+            let mut asked = false;
+            std::future::poll_fn(move |cx| {
+                if std::mem::replace(&mut asked, true) {
+                    return std::task::Poll::Ready(Ok(()));
+                }
+                cx.waker().wake_by_ref();
+                std::task::Poll::Pending
+            })
+        })?,
+    )
 }
 
 /// Waits on behalf of a script. Past the budget it fails at once instead of holding on to nothing.

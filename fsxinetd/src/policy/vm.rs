@@ -61,12 +61,13 @@ impl Vm {
         lua.sandbox(true)?;
         lua.set_memory_limit(limits.memory_mib as usize * (1 << 20))?;
 
-        let meter = Arc::new(Meter::new());
+        let meter = Arc::new(Meter::new(limits.slice));
         let watch = Arc::clone(&meter);
         lua.set_interrupt(move |lua| match watch.tick() {
             Tick::Go => Ok(VmState::Continue),
             // Only the run's own thread can wait: a coroutine's yield would go to the script.
             Tick::Yield if watch.is_own(lua.current_thread().to_pointer() as usize) => {
+                watch.yielded();
                 Ok(VmState::Yield)
             }
             Tick::Yield => Ok(VmState::Continue),
@@ -97,7 +98,7 @@ impl Vm {
             let (result, actions) = thread.into_async::<(Value, Value)>(())?.await?;
             self.conclude(run, result, actions)
         };
-        let work = Metered { work: Box::pin(work), vm: self, run, own };
+        let work = Metered { work: Box::pin(work), vm: self, run, own, turned: false };
         let ended = tokio::time::timeout_at(run.deadline.into(), work).await;
         match ended {
             _ if Instant::now() >= run.deadline => Err(self.timeout(run, started)),
@@ -178,6 +179,8 @@ struct Metered<'a, F> {
     vm: &'a Vm,
     run: &'a Arc<Run>,
     own: usize,
+    /// The last poll ended because others were to have a turn.
+    turned: bool,
 }
 
 impl<F: Future> Future for Metered<'_, F> {
@@ -191,7 +194,15 @@ impl<F: Future> Future for Metered<'_, F> {
         vm.current.set(Some(Arc::clone(&run)));
         let polled = self.work.as_mut().poll(cx);
         vm.current.set(None);
-        vm.meter.leave();
+        let turned = vm.meter.leave();
+        if polled.is_pending() {
+            // The turn may have come between a host function's "not yet" and the wait for it. The
+            // poll after it then only begins to wait, and a wake that came with it would be lost.
+            if self.turned && !turned {
+                cx.waker().wake_by_ref();
+            }
+            self.turned = turned;
+        }
         run.used(computed().saturating_sub(before));
         polled
     }
