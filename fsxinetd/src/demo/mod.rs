@@ -1,7 +1,7 @@
 //! A database to try fsx on: real prefixes, sample carriers, sample prices.
 //!
 //! Routing shown on ten made-up prefixes shows nothing. The numbering plan is the world's
-//! ([`plan`], 326,504 prefixes); the carriers that sell it are made up and priced by a hash, and
+//! (`plan`, 326,504 prefixes); the carriers that sell it are made up and priced by a hash, and
 //! everything that shows them says so ([`MARK`]).
 
 mod deck;
