@@ -197,7 +197,7 @@ pub struct Call<'a> {
     pub org: u32,
     /// How long each call lasts once answered.
     pub talk: Duration,
-    /// How many.
+    /// How many; 0 goes on until [`Sipp::retire`].
     pub calls: u32,
     /// How many new ones a second.
     pub rate: u32,
@@ -221,7 +221,7 @@ impl Default for Call<'_> {
 }
 
 /// Longest that a caller may take, far above what any scenario needs.
-const CALL_LIMIT: Duration = Duration::from_secs(40);
+const CALL_LIMIT: Duration = Duration::from_secs(60);
 
 /// From the publication of a snapshot to its use in both switches, and the like.
 const SETTLE: Duration = Duration::from_secs(10);

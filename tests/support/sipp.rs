@@ -40,7 +40,7 @@ pub struct Calls<'a> {
     pub number: &'a str,
     /// How long an answered call lasts (a `<pause/>` without a length).
     pub talk: Duration,
-    /// How many calls in all.
+    /// How many calls in all; 0 goes on until [`Sipp::retire`].
     pub calls: u32,
     /// How many new ones a second.
     pub rate: u32,
@@ -122,9 +122,11 @@ impl Sipp {
             command
                 .args(["-s", calls.number])
                 .args(["-d", &calls.talk.as_millis().to_string()])
-                .args(["-m", &calls.calls.to_string()])
                 .args(["-r", &calls.rate.to_string()])
                 .args(["-timeout", &format!("{}s", calls.limit.as_secs()), "-timeout_error"]);
+            if calls.calls > 0 {
+                command.args(["-m", &calls.calls.to_string()]);
+            }
             for (name, value) in calls.keys {
                 command.args(["-key", name, value]);
             }
@@ -177,8 +179,8 @@ impl Sipp {
         self.child.wait(limit).code().unwrap_or(-1)
     }
 
-    /// Asks a carrier to end once its calls are over, and gives its exit code: 0 when every call
-    /// that came went as the scenario file says, also when none came.
+    /// Asks it to end once its calls are over, and gives its exit code: 0 when every call went as the
+    /// scenario file says, also when none came.
     ///
     /// # Panics
     /// When it does not end.
@@ -202,10 +204,20 @@ impl Sipp {
     /// The first INVITE of each call that came in: retransmissions and re-INVITEs not counted.
     #[must_use]
     pub fn calls_received(&self) -> Vec<Message> {
+        self.calls_seen(true)
+    }
+
+    /// The first INVITE of each call that went out.
+    #[must_use]
+    pub fn calls_sent(&self) -> Vec<Message> {
+        self.calls_seen(false)
+    }
+
+    fn calls_seen(&self, received: bool) -> Vec<Message> {
         let mut seen = BTreeSet::new();
         self.messages()
             .into_iter()
-            .filter(|m| m.received && m.start_line().starts_with("INVITE "))
+            .filter(|m| m.received == received && m.start_line().starts_with("INVITE "))
             .filter(|m| seen.insert(m.header("Call-ID").unwrap_or("").to_owned()))
             .collect()
     }
