@@ -396,6 +396,17 @@ pub struct OfferList {
     pub len: u32,
 }
 
+/// What a live table says of one gateway.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GatewayLoad {
+    /// As [`LiveView::healthy`].
+    pub healthy: bool,
+    /// As [`LiveView::calls_in_progress`].
+    pub in_progress: u32,
+    /// As [`LiveView::calls_this_second`].
+    pub this_second: u32,
+}
+
 /// What changes from second to second: health, load, spend. The shared table of `fsx-live`
 /// implements it; [`NoLive`] is the answer where there is none.
 pub trait LiveView {
@@ -405,6 +416,14 @@ pub trait LiveView {
     fn calls_in_progress(&self, gateway_id: u32) -> u32;
     /// Calls begun on the gateway in the second of `at`.
     fn calls_this_second(&self, gateway_id: u32, at: i64) -> u32;
+    /// The three above at once, for a table that finds them in one row.
+    fn gateway_load(&self, gateway_id: u32, data_centre: &str, at: i64) -> GatewayLoad {
+        GatewayLoad {
+            healthy: self.healthy(gateway_id, data_centre),
+            in_progress: self.calls_in_progress(gateway_id),
+            this_second: self.calls_this_second(gateway_id, at),
+        }
+    }
     /// What the organisation has spent, in the base currency; `None` when nothing is known.
     fn spend(&self, org_id: u32) -> Option<Nano>;
     /// What was measured of the gateway's calls; nothing by default.

@@ -72,10 +72,9 @@ pub fn decide_why<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
 
     let caller = || facts.caller.and_then(|caller| normalise(data, country, caller));
     if !W::ON
-        && let Some(mut plan) = ranked::plan(data, live, facts, org, number)
+        && let Some(decision) = ranked::decide(data, live, facts, org, number, caller)
     {
-        plan.caller = caller();
-        return Decision::Route(plan);
+        return decision;
     }
     let lrn = facts.lrn.and_then(|lrn| normalise(data, country, lrn));
     let looked_up = lrn.unwrap_or(number);

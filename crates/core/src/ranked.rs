@@ -6,19 +6,20 @@
 //! the letter; both give the same answer, and the oracle in the tests holds them to it.
 
 use crate::{
-    CallFacts, Candidate, E164, Plan,
+    CallFacts, Candidate, Decision, E164, Plan,
     data::{GatewayTerms, Index, LiveView, Org, Ranked, RoutingData},
     plan::DEFAULT_ATTEMPTS,
 };
 
-/// A plan made the short way; `None` where the call has to go the long way.
-pub(crate) fn plan<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
+/// A decision made the short way; `None` where the call has to go the long way.
+pub(crate) fn decide<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     data: &D,
     live: &L,
     facts: &CallFacts<'_>,
     org: Option<Org>,
     number: E164,
-) -> Option<Plan> {
+    caller: impl FnOnce() -> Option<E164>,
+) -> Option<Decision> {
     let settings = data.settings();
     let own = org.is_some_and(|org| {
         org.has_private_numbers || org.has_overrides || org.has_profile || org.has_margin
@@ -36,9 +37,11 @@ pub(crate) fn plan<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     let len = data.ranked_len(list);
     let centre = Centre::of(data, facts);
     let attempts = attempts(facts);
-    let mut plan = Plan::empty(data.generation());
+    // Made where it will be returned: a plan is half a kilobyte.
+    let mut decision = Decision::Route(Plan::empty(data.generation()));
+    let Decision::Route(plan) = &mut decision else { return None };
     (plan.number, plan.looked_up) = (Some(number), Some(number));
-    for n in 0..len {
+    'filled: for n in 0..len {
         let entry = data.ranked(list, n)?;
         let carrier = data.carrier_terms(entry.carrier)?;
         if carrier.weighted {
@@ -58,12 +61,16 @@ pub(crate) fn plan<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
             let Ranked { carrier, rate, prefix_len, .. } = entry;
             let candidate = Candidate { carrier, gateway: at, rate, prefix_len };
             if !plan.push(candidate) || plan.routes().len() >= attempts {
-                return Some(plan);
+                break 'filled;
             }
         }
     }
     // Nothing left: the long way tells why.
-    (!plan.routes().is_empty()).then_some(plan)
+    if plan.routes().is_empty() {
+        return None;
+    }
+    plan.caller = caller();
+    Some(decision)
 }
 
 /// How many attempts a plan for this call may have.
@@ -111,13 +118,17 @@ impl Centre {
         {
             return Some("not in this data centre");
         }
-        if gateway.health_checked && !live.healthy(gateway.id, facts.data_centre) {
+        if !gateway.health_checked && gateway.conc_calls == 0 && gateway.max_cps == 0 {
+            return None;
+        }
+        let load = live.gateway_load(gateway.id, facts.data_centre, facts.at);
+        if gateway.health_checked && !load.healthy {
             return Some("not healthy");
         }
-        if gateway.conc_calls > 0 && live.calls_in_progress(gateway.id) >= gateway.conc_calls {
+        if gateway.conc_calls > 0 && load.in_progress >= gateway.conc_calls {
             return Some("at its cap of calls in progress");
         }
-        if gateway.max_cps > 0 && live.calls_this_second(gateway.id, facts.at) >= gateway.max_cps {
+        if gateway.max_cps > 0 && load.this_second >= gateway.max_cps {
             return Some("at its cap of calls per second");
         }
         None

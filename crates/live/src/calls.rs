@@ -5,6 +5,8 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed},
 };
 
+use fsx_core::data::GatewayLoad;
+
 use crate::{
     health::{GatewayAt, gateway},
     layout::MAX_OWNERS,
@@ -84,10 +86,20 @@ impl LiveTable {
             .sum()
     }
 
+    /// All that a decision asks of a gateway, from one search for its row.
+    pub(crate) fn load_of(&self, gateway_id: u32, data_centre: &str, at: i64) -> GatewayLoad {
+        let Some(row) = self.gateway(gateway_id) else {
+            return GatewayLoad { healthy: true, in_progress: 0, this_second: 0 };
+        };
+        GatewayLoad {
+            healthy: self.is_healthy_at(&row, data_centre),
+            in_progress: self.in_progress_at(&row),
+            this_second: begun_at(&row, at),
+        }
+    }
+
     pub(crate) fn begun_in_second(&self, gateway_id: u32, at: i64) -> u32 {
-        let Some(row) = self.gateway(gateway_id) else { return 0 };
-        let now = row.row[gateway::SECOND].load(Relaxed);
-        if now >> SECOND_COUNT_BITS == second(at) { (now & SECOND_COUNT_MAX) as u32 } else { 0 }
+        self.gateway(gateway_id).map_or(0, |row| begun_at(&row, at))
     }
 
     /// The owner's cell at a gateway, while the owner's registration stands.
@@ -98,6 +110,12 @@ impl LiveTable {
         }
         self.row::<MAX_OWNERS>(self.layout.cells, at.n)?.get(slot)
     }
+}
+
+/// Calls begun in the second `at`.
+fn begun_at(row: &GatewayAt<'_>, at: i64) -> u32 {
+    let now = row.row[gateway::SECOND].load(Relaxed);
+    if now >> SECOND_COUNT_BITS == second(at) { (now & SECOND_COUNT_MAX) as u32 } else { 0 }
 }
 
 fn count_second(word: &AtomicU64, at: i64) {

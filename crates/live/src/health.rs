@@ -73,7 +73,10 @@ impl LiveTable {
     }
 
     pub(crate) fn is_healthy(&self, gateway_id: u32, data_centre: &str) -> bool {
-        let Some(at) = self.gateway(gateway_id) else { return true };
+        self.gateway(gateway_id).is_none_or(|at| self.is_healthy_at(&at, data_centre))
+    }
+
+    pub(crate) fn is_healthy_at(&self, at: &GatewayAt<'_>, data_centre: &str) -> bool {
         // Most gateways are down nowhere: no name need be looked up.
         let down = at.row[gateway::DOWN].load(Relaxed);
         down == 0 || self.centre_bit(data_centre).is_none_or(|bit| down & bit == 0)

@@ -11,7 +11,10 @@ use std::{
     },
 };
 
-use fsx_core::{Nano, data::LiveView};
+use fsx_core::{
+    Nano,
+    data::{GatewayLoad, LiveView},
+};
 
 use crate::{
     error::LiveError,
@@ -199,6 +202,10 @@ impl LiveView for LiveTable {
 
     fn calls_this_second(&self, gateway_id: u32, at: i64) -> u32 {
         self.begun_in_second(gateway_id, at)
+    }
+
+    fn gateway_load(&self, gateway_id: u32, data_centre: &str, at: i64) -> GatewayLoad {
+        self.load_of(gateway_id, data_centre, at)
     }
 
     fn spend(&self, org_id: u32) -> Option<Nano> {
