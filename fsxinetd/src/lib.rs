@@ -25,6 +25,7 @@ pub mod esl;
 pub mod feed;
 pub mod health;
 pub mod http;
+pub mod import;
 pub mod logging;
 pub mod net;
 pub mod policy;

@@ -24,7 +24,7 @@ mod run;
 mod tables;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(crate) mod text;
 
 pub use error::FeedError;
 pub use live::TableLive;

@@ -3,7 +3,7 @@
 use fsx_core::{Nano, money::MoneyError};
 
 /// Yes or no. `YES`, `Y`, `TRUE`, `1` and a set bit are yes; null is `or`.
-pub(super) fn yes(text: Option<&[u8]>, or: bool) -> bool {
+pub(crate) fn yes(text: Option<&[u8]>, or: bool) -> bool {
     match text {
         None => or,
         Some(t) => {
@@ -16,18 +16,18 @@ pub(super) fn yes(text: Option<&[u8]>, or: bool) -> bool {
 }
 
 /// A whole number; `None` for null and for anything else.
-pub(super) fn whole<T: std::str::FromStr>(text: Option<&[u8]>) -> Option<T> {
+pub(crate) fn whole<T: std::str::FromStr>(text: Option<&[u8]>) -> Option<T> {
     std::str::from_utf8(text?.trim_ascii()).ok()?.parse().ok()
 }
 
 /// The text; null is empty, and what is not UTF-8 is replaced, so that the builder names it.
-pub(super) fn words(text: Option<&[u8]>) -> String {
+pub(crate) fn words(text: Option<&[u8]>) -> String {
     text.map(|t| String::from_utf8_lossy(t).into_owned()).unwrap_or_default()
 }
 
 /// Decimal text without an exponent. A column that holds binary fractions shows small ones as
 /// `1.0e-06`; the point is moved, digit for digit, and nothing is calculated.
-pub(super) fn decimal(text: Option<&[u8]>) -> String {
+pub(crate) fn decimal(text: Option<&[u8]>) -> String {
     let text = words(text);
     let Some(at) = text.find(['e', 'E']) else { return text };
     let (mantissa, exponent) = (&text[..at], &text[at + 1..]);

@@ -4,6 +4,7 @@
 
 mod batch;
 mod build;
+mod import;
 mod route;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use fsx_live::LiveTable;
 use fsx_snapshot::Snapshot;
 
 pub use build::BuildArgs;
+pub use import::ImportArgs;
 pub use route::RouteArgs;
 pub use verify::VerifyArgs;
 
@@ -34,6 +36,8 @@ use crate::feed::{self, MakeSettings, TableLive};
 /// Least cost routing: build, verify and ask snapshots.
 #[derive(Debug, Subcommand)]
 pub enum LcrCommand {
+    /// Take a carrier's rate deck, or another router's tables, into the database
+    Import(Box<ImportArgs>),
     /// Build a snapshot from a database
     Build(BuildArgs),
     /// Where would a call go, and why?
@@ -46,6 +50,7 @@ pub enum LcrCommand {
 /// Runs it.
 pub async fn run(command: LcrCommand) -> ExitCode {
     exit(match command {
+        LcrCommand::Import(args) => import::import(*args).await,
         LcrCommand::Build(args) => build::build(args).await,
         LcrCommand::Route(args) => route::route(*args).await,
         LcrCommand::Verify(args) => verify::verify(&args),
