@@ -6,9 +6,11 @@
 mod asking;
 mod gateways;
 mod status;
-mod table;
+pub(crate) mod table;
+pub(crate) mod xml;
 
 use fsx_seam::{generation::Refresh, guard::Site};
+use serde_json::json;
 
 use crate::{
     BUILD_ID,
@@ -20,6 +22,7 @@ use crate::{
 pub(crate) const COMPLETIONS: &[&str] = &[
     "status",
     "status as json",
+    "status as xml",
     "route",
     "why",
     "gateways",
@@ -32,12 +35,12 @@ pub(crate) const COMPLETIONS: &[&str] = &[
 ];
 
 const HELP: &str = "\
-fsx status [as json]                what is loaded, and how it fares
+fsx status                          what is loaded, and how it fares
 fsx route <number> [facts]          where a call would go
 fsx why <number> [facts]            the same, with what was left out and why
   facts: org=N cli=<number> dc=<data centre> country=<GB|44> at=<RFC 3339 or seconds>
          withhold=true carrier-group=<name> pci-zone=<name> privacy-class=<name> attempts=N
-  then:  as json
+         profile=<name> lrn=<number>
 fsx gateways                        gateways, their health here and their calls
 fsx gateway <id> up|down|auto       say of a gateway that it is up, down, or as the prober finds it
 fsx reload                          read fsx.conf.xml again and look for a newer snapshot
@@ -45,6 +48,7 @@ fsx generation                      generation of the routing data in use
 fsx calls                           calls in progress that fsx routed
 fsx version                         what was built
 fsx help                            this
+status, route, why, gateways, generation, calls and version also end in: as json, as xml
 ";
 
 /// The command.
@@ -73,7 +77,7 @@ impl register::Api for Fsx {
 }
 
 /// Longest command that is looked at, in bytes. Longer ones are a mistake or an attack.
-const MAX_COMMAND: usize = 4096;
+pub(crate) const MAX_COMMAND: usize = 4096;
 
 fn answer(world: &World, arguments: &str) -> String {
     if arguments.len() > MAX_COMMAND {
@@ -83,43 +87,87 @@ fn answer(world: &World, arguments: &str) -> String {
         );
     }
     let mut words: Vec<&str> = arguments.split_whitespace().collect();
-    let json = matches!(words.as_slice(), [.., "as", "json"]);
-    if json {
+    let form = match words.as_slice() {
+        [.., "as", "json"] => Form::Json,
+        [.., "as", "xml"] => Form::Xml,
+        _ => Form::Text,
+    };
+    if form != Form::Text {
         words.truncate(words.len() - 2);
     }
     match words.as_slice() {
         [] | ["help"] => HELP.to_owned(),
-        ["status"] => status::answer(world, json),
-        ["route", number, facts @ ..] => asking::route(world, number, facts, json),
-        ["why", number, facts @ ..] => asking::why(world, number, facts, json),
+        ["status"] => status::answer(world, form),
+        ["route", number, facts @ ..] => asking::route(world, number, facts, form),
+        ["why", number, facts @ ..] => asking::why(world, number, facts, form),
         ["route" | "why"] => "-ERR expected a number: fsx route <number> [facts]\n".to_owned(),
-        ["gateways"] => gateways::list(world),
+        ["gateways"] => gateways::list(world, form),
         ["gateway", id, word] => gateways::set(world, id, word),
         ["reload"] => reload(world),
-        ["generation"] => format!("{}\n", world.generation()),
-        ["calls"] => calls(world),
-        ["version"] => format!("fsx {BUILD_ID}\n"),
+        ["generation"] => {
+            let generation = world.generation();
+            form.show(&json!({"generation": generation}), || format!("{generation}\n"))
+        }
+        ["calls"] => calls(world, form),
+        ["version"] => form.show(&json!({"version": BUILD_ID}), || format!("fsx {BUILD_ID}\n")),
         [word, ..] => format!("-ERR unknown command {word:?}; fsx help lists them\n"),
     }
 }
 
-fn calls(world: &World) -> String {
-    let calls = world.calls.list();
-    let mut table =
-        table::Table::new(["UUID", "Org", "Called", "Number", "Generation", "By", "Attempts"]);
-    for (uuid, call) in &calls {
-        table.row([
-            uuid.clone(),
-            call.facts.org.to_string(),
-            call.facts.called.clone(),
-            call.number.clone().unwrap_or_default(),
-            call.generation.to_string(),
-            call.decided_by.to_owned(),
-            call.attempts.len().to_string(),
-        ]);
+/// How an answer is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Form {
+    Text,
+    Json,
+    Xml,
+}
+
+impl Form {
+    /// The answer in this form: `value` for machines, `text` for eyes.
+    fn show(self, value: &serde_json::Value, text: impl FnOnce() -> String) -> String {
+        match self {
+            Self::Text => text(),
+            Self::Json => value.to_string() + "\n",
+            Self::Xml => xml::document("result", value),
+        }
     }
-    let table = if calls.is_empty() { String::new() } else { table.to_string() };
-    format!("{table}{} calls in progress\n", calls.len())
+}
+
+fn calls(world: &World, form: Form) -> String {
+    let calls = world.calls.list();
+    let value = json!({
+        "calls": calls
+            .iter()
+            .map(|(uuid, call)| {
+                json!({
+                    "uuid": uuid,
+                    "org": call.facts.org,
+                    "called": call.facts.called,
+                    "number": call.number,
+                    "generation": call.generation,
+                    "decided_by": call.decided_by,
+                    "attempts": call.attempts.len(),
+                })
+            })
+            .collect::<Vec<_>>(),
+    });
+    form.show(&value, || {
+        let mut table =
+            table::Table::new(["UUID", "Org", "Called", "Number", "Generation", "By", "Attempts"]);
+        for (uuid, call) in &calls {
+            table.row([
+                uuid.clone(),
+                call.facts.org.to_string(),
+                call.facts.called.clone(),
+                call.number.clone().unwrap_or_default(),
+                call.generation.to_string(),
+                call.decided_by.to_owned(),
+                call.attempts.len().to_string(),
+            ]);
+        }
+        let table = if calls.is_empty() { String::new() } else { table.to_string() };
+        format!("{table}{} calls in progress\n", calls.len())
+    })
 }
 
 fn reload(world: &World) -> String {

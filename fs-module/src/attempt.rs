@@ -1,12 +1,15 @@
 //! One attempt at one gateway: dial, join, and say how it ended.
 
-use fsx_core::{Nano, money::Tariff};
 use fsx_wire::{answer::Route, record::AttemptRecord};
 
 use crate::{
+    bill::{Bill, Spend},
+    calls::LegUp,
     dialled,
     host::{Cause, Channel, Event, Session, dial},
-    world::Setup,
+    lcr::leg_variables,
+    stats::count,
+    world::{Counted, Setup, World},
 };
 
 /// FreeSWITCH's variable for the SIP status that ended the other leg, such as `sip:503`.
@@ -14,12 +17,12 @@ const LAST_STATUS: &str = "last_bridge_proto_specific_hangup_cause";
 
 /// How an attempt ended.
 pub(crate) struct Outcome {
-    /// For the call's record.
-    pub(crate) record: AttemptRecord,
     /// The far end answered; the call was had.
     pub(crate) answered: bool,
     /// Why it ended.
     pub(crate) cause: Cause,
+    /// SIP status of the answer that ended it; 0 where none is known.
+    pub(crate) sip_status: u16,
 }
 
 impl Outcome {
@@ -28,7 +31,7 @@ impl Outcome {
     pub(crate) fn q850(&self) -> u16 {
         match self.cause.number() {
             number @ (0..=127 | 487) => number,
-            _ => match self.record.cause_name.as_str() {
+            _ => match self.cause.name().as_str() {
                 // Nothing was heard in time.
                 "PROGRESS_TIMEOUT" | "MEDIA_TIMEOUT" => 102,
                 "USER_NOT_REGISTERED" => 20,
@@ -40,14 +43,29 @@ impl Outcome {
     }
 }
 
-/// Makes the attempt. Returns when it has failed, or when the call that came of it is over.
-/// `withheld_cli` is the caller id that may go to a trusted trunk only.
+/// An attempt that is to be made.
+pub(crate) struct Attempt<'a> {
+    /// UUID of the caller's leg.
+    pub(crate) call: &'a str,
+    /// Where to.
+    pub(crate) route: &'a Route,
+    /// The caller id that may go to a trusted trunk only.
+    pub(crate) withheld_cli: &'a str,
+    /// What it is billed by.
+    pub(crate) bill: Bill,
+    /// Its place at the gateway, given back when its leg ends.
+    pub(crate) counted: Option<Counted>,
+}
+
+/// Makes the attempt. Returns when it has failed, or when the caller's part in it is over; what is
+/// then left of it is told at the end of its leg.
 pub(crate) fn make(
+    world: &World,
     session: Session<'_>,
     setup: &Setup,
-    route: &Route,
-    withheld_cli: &str,
+    attempt: Attempt<'_>,
 ) -> Outcome {
+    let route = attempt.route;
     let started_ms = fsx_seam::clock::utc_ms();
     let mut record = AttemptRecord {
         carrier_id: route.carrier_id,
@@ -60,45 +78,91 @@ pub(crate) fn make(
         started_ms,
         ..AttemptRecord::default()
     };
-    let (mut answered, mut ended_ms) = (false, None);
-    let cause = match variables(setup, route, withheld_cli) {
-        None => Cause::q850(28),
-        Some(variables) => {
-            let channel = session.channel();
-            channel.set(LAST_STATUS, None);
-            let limit_s = setup.config.attempt_timeout_s;
-            match dial::originate(session, &route.dial_string, variables, limit_s) {
-                Err(cause) => {
-                    record.sip_status = sip_status(channel, LAST_STATUS);
-                    cause
-                }
-                Ok(leg) => {
-                    // Answered, or early media that may still end in a refusal.
-                    dial::bridge(session, &leg);
-                    let far = leg.channel();
-                    answered = far.answered();
-                    // FreeSWITCH stamps with a clock that ticks: never before we began.
-                    record.answered_ms = far.time_ms("answered_time").map(|ms| ms.max(started_ms));
-                    // By the same clock, so that the duration is right; ours where it is not set yet.
-                    ended_ms = far.time_ms("hungup_time");
-                    if !answered {
-                        record.sip_status = sip_status(far, "proto_specific_hangup_cause");
-                    }
-                    match far.cause() {
-                        Cause::NONE => Cause::NORMAL_CLEARING,
-                        cause => cause,
-                    }
-                }
-            }
+    let failed = |mut record: AttemptRecord, cause: Cause| {
+        record.ended_ms = fsx_seam::clock::utc_ms().max(started_ms);
+        record.cause = cause.number();
+        record.cause_name = cause.name();
+        let sip_status = record.sip_status;
+        world.calls.attempted(attempt.call, record);
+        Outcome { answered: false, cause, sip_status }
+    };
+    let Some(variables) = variables(setup, route, attempt.withheld_cli) else {
+        return failed(record, Cause::q850(28));
+    };
+    let channel = session.channel();
+    channel.set(LAST_STATUS, None);
+    let limit_s = setup.config.attempt_timeout_s;
+    let leg = match dial::originate(session, &route.dial_string, variables, limit_s) {
+        Ok(leg) => leg,
+        Err(cause) => {
+            record.sip_status = sip_status(channel, LAST_STATUS);
+            return failed(record, cause);
         }
     };
-    record.ended_ms = ended_ms
+    // Answered, or early media that may still end in a refusal.
+    dial::bridge(session, &leg);
+    let far = leg.channel();
+    finish(&mut record, far);
+    let (answered, sip_status) = (far.answered(), record.sip_status);
+    let cause = match far.cause() {
+        Cause::NONE => {
+            let place = world.calls.attempted(attempt.call, record.clone());
+            // Kept while our lock is on the leg, so that its end cannot be missed.
+            let call = attempt.call.to_owned();
+            let (bill, counted) = (attempt.bill, attempt.counted);
+            let up = LegUp { call, attempt: place, record, bill, counted };
+            world.calls.outlives(&leg.session().uuid(), up);
+            Cause::NORMAL_CLEARING
+        }
+        cause => {
+            charge(world, &mut record, attempt.bill);
+            world.calls.attempted(attempt.call, record);
+            cause
+        }
+    };
+    Outcome { answered, cause, sip_status }
+}
+
+/// A leg that was kept has ended. Gives its call's record when that waited for it.
+pub(crate) fn leg_ended(
+    world: &World,
+    mut up: LegUp,
+    far: Channel<'_>,
+) -> Option<fsx_wire::record::CallRecord> {
+    drop(up.counted.take());
+    finish(&mut up.record, far);
+    charge(world, &mut up.record, up.bill);
+    world.calls.settle(&up.call, up.attempt, up.record)
+}
+
+/// Takes down times and cause of a leg, as far as they have come.
+fn finish(record: &mut AttemptRecord, far: Channel<'_>) {
+    // FreeSWITCH stamps with a clock that ticks: never before we began.
+    record.answered_ms = far.time_ms("answered_time").map(|ms| ms.max(record.started_ms));
+    if !far.answered() {
+        record.sip_status = sip_status(far, "proto_specific_hangup_cause");
+    }
+    // By the same clock, so that the duration is right; ours where it is not set yet.
+    record.ended_ms = far
+        .time_ms("hungup_time")
         .unwrap_or_else(fsx_seam::clock::utc_ms)
-        .max(record.answered_ms.unwrap_or(started_ms));
+        .max(record.answered_ms.unwrap_or(record.started_ms));
+    let cause = match far.cause() {
+        Cause::NONE => Cause::NORMAL_CLEARING,
+        cause => cause,
+    };
     record.cause = cause.number();
     record.cause_name = cause.name();
-    record.cost = cost(route, &record);
-    Outcome { record, answered, cause }
+}
+
+/// Puts the cost into the record and adds it to what the organisation has spent.
+fn charge(world: &World, record: &mut AttemptRecord, bill: Bill) {
+    record.cost = bill.cost(record).map(|cost| cost.to_string()).unwrap_or_default();
+    match bill.spend(record) {
+        Spend::Nothing => {}
+        Spend::Known(cost) => world.spent(bill.org, cost),
+        Spend::OtherCurrency => count(&world.stats.spend_unknown),
+    }
 }
 
 /// The new leg's variables; `None` when the number must not be put into a dial string.
@@ -107,6 +171,13 @@ fn variables(setup: &Setup, route: &Route, withheld_cli: &str) -> Option<Event> 
         return None;
     }
     let mut event = Event::bare()?;
+    if setup.config.mod_lcr_names {
+        for (name, value) in leg_variables(route) {
+            if !route.vars.contains_key(&name) {
+                event.add(&name, &value);
+            }
+        }
+    }
     for (name, value) in dialled::variables(&setup.config, route, withheld_cli) {
         event.add(&name, &value);
     }
@@ -116,42 +187,4 @@ fn variables(setup: &Setup, route: &Route, withheld_cli: &str) -> Option<Event> 
 fn sip_status(channel: Channel<'_>, variable: &str) -> u16 {
     let text = channel.var(variable).unwrap_or_default();
     text.strip_prefix("sip:").and_then(|status| status.parse().ok()).unwrap_or(0)
-}
-
-/// What the answered seconds cost, by the rate the attempt was made at.
-fn cost(route: &Route, record: &AttemptRecord) -> String {
-    let Some(answered_ms) = record.answered_ms.filter(|_| !route.rate.is_empty()) else {
-        return String::new();
-    };
-    let (Ok(rate_per_min), Ok(setup)) = (Nano::parse(&route.rate), Nano::parse(&route.setup))
-    else {
-        return String::new();
-    };
-    let tariff = Tariff {
-        rate_per_min,
-        setup,
-        initial_increment_s: route.initial_increment_s.max(1),
-        next_increment_s: route.next_increment_s.max(1),
-    };
-    let ms = (record.ended_ms - answered_ms).max(0);
-    // A second that was begun is billed.
-    let duration_s = u32::try_from((ms + 999) / 1000).unwrap_or(u32::MAX);
-    tariff.cost_of_call(duration_s).map(|cost| cost.to_string()).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cost_of_the_answered_seconds() {
-        let route =
-            Route { rate: "0.012".to_owned(), setup: "0.005".to_owned(), ..Route::default() };
-        let mut record =
-            AttemptRecord { started_ms: 0, ended_ms: 30_500, ..AttemptRecord::default() };
-        assert_eq!(cost(&route, &record), "");
-        record.answered_ms = Some(500);
-        assert_eq!(cost(&route, &record), "0.011");
-        assert_eq!(cost(&Route::default(), &record), "");
-    }
 }

@@ -11,16 +11,17 @@ use fsx_seam::guard::Site;
 use fsx_wire::answer::Route;
 
 use crate::{
-    attempt::{self, Outcome},
+    attempt::{self, Attempt, Outcome},
+    bill::Bill,
+    decision::{self, Asked},
     host::{
         Cause, Channel, Session,
         log::{self, Level},
         register,
     },
-    policy,
-    route::{self, Attempts, Routing, Verdict},
+    route::{Attempts, Routing, Verdict},
     stats::count,
-    vars::{Facts, out},
+    vars::out,
     world::{self, Counted, Setup, World},
 };
 
@@ -63,18 +64,10 @@ impl register::Application for Bridge {
 fn run(world: &World, session: Session<'_>, number: Option<&str>) {
     let setup = world.setup();
     let channel = session.channel();
-    let uuid = session.uuid();
     let started_ms = fsx_seam::clock::utc_ms();
-    let at = started_ms.div_euclid(1000);
-    let facts = Facts::of_call(&setup.config, channel, number, uuid.clone(), at);
-    let mut routing = route::local(world, &setup.config, facts);
-    let vars = policy::improve(world, &setup, channel, &mut routing);
-    for (name, value) in &vars {
-        channel.set(name, Some(value));
-    }
-    route::note(&world.stats, &routing);
-    remember(world, &setup, &uuid, started_ms, &routing);
-    announce(session, channel, &routing);
+    let asked = Asked { number, ..Asked::default() };
+    let routing = decision::make(world, &setup, session, asked);
+    remember(world, started_ms, &routing);
 
     let failed = match &routing.verdict {
         Verdict::Route(attempts) => {
@@ -126,18 +119,25 @@ fn try_all(
             true => attempts.withheld_cli(&routing.facts, n),
             false => String::new(),
         };
-        let outcome = attempt::make(session, setup, &route, &withheld_cli);
-        drop(counted);
+        let outcome = attempt::make(
+            world,
+            session,
+            setup,
+            Attempt {
+                call: &routing.facts.call_id,
+                route: &route,
+                withheld_cli: &withheld_cli,
+                bill: Bill::of(routing.facts.org, &route, attempts.reference_s()),
+                counted,
+            },
+        );
         say(session, n, attempts.len(), &route, &outcome);
-        let ends = ends_call(routing.emergency, &route, &outcome);
         last = outcome.cause;
-        let answered = outcome.answered;
-        world.calls.attempted(&routing.facts.call_id, outcome.record);
-        if answered {
+        if outcome.answered {
             count(&world.stats.answered);
             return None;
         }
-        if ends {
+        if ends_call(routing.emergency, &route, &outcome) {
             break;
         }
     }
@@ -150,15 +150,12 @@ fn ends_call(emergency: bool, route: &Route, outcome: &Outcome) -> bool {
     if outcome.answered {
         return true;
     }
-    !emergency && cause::stops(&route.stop_causes, outcome.q850(), outcome.record.sip_status)
+    !emergency && cause::stops(&route.stop_causes, outcome.q850(), outcome.sip_status)
 }
 
-fn remember(world: &World, setup: &Setup, uuid: &str, started_ms: i64, routing: &Routing) {
-    // A switch without anywhere to put records keeps none.
-    if setup.asker.is_none() && setup.spool.is_none() {
-        return;
-    }
-    world.calls.begin(uuid, |call| {
+/// Begins the call's record, or goes on with it: a call that is transferred back to us is one call.
+fn remember(world: &World, started_ms: i64, routing: &Routing) {
+    world.calls.begin(&routing.facts.call_id, |call| {
         call.facts = routing.facts.to_wire();
         call.generation = routing.generation;
         call.decided_by = routing.decided_by;
@@ -172,44 +169,14 @@ fn remember(world: &World, setup: &Setup, uuid: &str, started_ms: i64, routing: 
     });
 }
 
-fn announce(session: Session<'_>, channel: Channel<'_>, routing: &Routing) {
-    channel.set(out::DECISION, Some(routing.decision()));
-    channel.set(out::DECIDED_BY, Some(routing.decided_by));
-    channel.set(out::GENERATION, Some(&routing.generation.to_string()));
-    channel.set(out::CAUSE, None);
-    let facts = &routing.facts;
-    match &routing.verdict {
-        Verdict::Route(attempts) => {
-            channel.set(out::REASON, None);
-            let line = format!(
-                "fsx: {} of org {}: {} attempts, generation {}, {}",
-                facts.called,
-                facts.org,
-                attempts.len(),
-                routing.generation,
-                routing.decided_by
-            );
-            log::call(session, Level::Info, &line);
-        }
-        Verdict::Reject { cause, reason, .. } => {
-            channel.set(out::REASON, Some(reason));
-            let line = format!(
-                "fsx: {} of org {}: refused with cause {cause}: {reason}, generation {}, {}",
-                facts.called, facts.org, routing.generation, routing.decided_by
-            );
-            log::call(session, Level::Info, &line);
-        }
-    }
-}
-
 fn say(session: Session<'_>, n: usize, of: usize, route: &Route, outcome: &Outcome) {
     let line = format!(
         "fsx: attempt {}/{of} at gateway {} ({}): {}{}",
         n + 1,
         route.gateway_id,
         route.dial_string,
-        outcome.record.cause_name,
-        match outcome.record.sip_status {
+        outcome.cause.name(),
+        match outcome.sip_status {
             0 => String::new(),
             status => format!(", SIP {status}"),
         }

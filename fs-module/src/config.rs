@@ -5,9 +5,9 @@
 //! are logged; at `fsx reload` a file with mistakes is refused and the old configuration stays.
 //! The shipped sample, `fs-module/conf/fsx.conf.xml`, documents each key.
 
-use std::{fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
-use fsx_core::Country;
+use fsx_core::{Country, Profile};
 
 use crate::{
     host::xml::{Element, Section},
@@ -80,6 +80,12 @@ pub(crate) struct Config {
     pub(crate) default_org: u32,
     /// Most attempts of a call; 0 leaves it to the engine (8).
     pub(crate) max_attempts: u8,
+    /// Order of carriers where nobody names one; `None` takes the organisation's.
+    pub(crate) profile: Option<String>,
+    /// Orders of carriers by the names that dialplans use.
+    pub(crate) profiles: BTreeMap<String, String>,
+    /// mod_lcr's names (`lcr`, `lcr_admin`) are registered too.
+    pub(crate) mod_lcr_names: bool,
     /// Whose calls the policy is asked about.
     pub(crate) policy: Policy,
     /// How long a call waits for the policy, in milliseconds.
@@ -113,6 +119,9 @@ impl Default for Config {
             home_country: None,
             default_org: 0,
             max_attempts: 0,
+            profile: None,
+            profiles: BTreeMap::new(),
+            mod_lcr_names: false,
             policy: Policy::Never,
             policy_timeout_ms: 50,
             record_timeout_ms: 50,
@@ -123,6 +132,22 @@ impl Default for Config {
             emergency_numbers: Vec::new(),
             emergency_gateways: Vec::new(),
             names: Names::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The order of carriers that a dialplan means by `name`: one of `<profiles>`, or one as the
+    /// engine spells it; `None` takes the organisation's.
+    ///
+    /// # Errors
+    /// In words, for a name that is neither.
+    pub(crate) fn order(&self, name: &str) -> Result<Option<String>, String> {
+        match self.profiles.get(name) {
+            Some(order) => Ok(Some(order.clone()).filter(|order| !order.is_empty())),
+            // What mod_lcr calls its profile when nobody gave it another name.
+            None if name == "default" => Ok(self.profile.clone()),
+            None => order(name).map(|order| order.or_else(|| self.profile.clone())),
         }
     }
 }
@@ -148,10 +173,11 @@ pub(crate) fn parse(sections: &[Section]) -> (Config, Vec<Mistake>) {
         for element in &section.elements {
             reader.element(&section.tag, element);
         }
-        if !matches!(section.tag.as_str(), "settings" | "emergency" | "variables") {
+        if !matches!(section.tag.as_str(), "settings" | "profiles" | "emergency" | "variables") {
             reader.mistake(
                 format!("<{}>", section.tag),
-                "unknown section; known are <settings>, <emergency> and <variables>".to_owned(),
+                "unknown section; known are <settings>, <profiles>, <emergency> and <variables>"
+                    .to_owned(),
             );
         }
     }
@@ -187,6 +213,9 @@ impl Reader {
         let read = match section {
             "settings" => self.setting(name, value),
             "emergency" => self.emergency(name, value, element.attribute("country")),
+            "profiles" => order(value).map(|order| {
+                self.config.profiles.insert(name.to_owned(), order.unwrap_or_default());
+            }),
             "variables" => self.config.names.set(name, value),
             // The section itself is the mistake, reported once by the caller.
             _ => Ok(()),
@@ -210,6 +239,8 @@ impl Reader {
                 let most = fsx_core::plan::MAX_ATTEMPTS as u32;
                 config.max_attempts = number(value, 0, most)? as u8;
             }
+            "profile" => config.profile = order(value)?,
+            "mod-lcr-names" => config.mod_lcr_names = boolean(value)?,
             "policy" => config.policy = policy(value)?,
             "policy-timeout-ms" => config.policy_timeout_ms = number(value, 1, MAX_WAIT_MS)?,
             "record-timeout-ms" => config.record_timeout_ms = number(value, 1, MAX_WAIT_MS)?,
@@ -271,6 +302,25 @@ fn number(value: &str, least: u32, most: u32) -> Result<u32, String> {
         .ok_or_else(|| format!("expected a number from {least} to {most}, got {value:?}"))
 }
 
+fn boolean(value: &str) -> Result<bool, String> {
+    match value {
+        "true" => Ok(true),
+        "false" | "" => Ok(false),
+        _ => Err(format!("expected true or false, got {value:?}")),
+    }
+}
+
+/// An order of carriers as the engine spells it; `None` for the organisation's own.
+fn order(value: &str) -> Result<Option<String>, String> {
+    match value {
+        "" => Ok(None),
+        _ => match Profile::parse(value) {
+            Ok(_) => Ok(Some(value.to_owned())),
+            Err(error) => Err(format!("{error}, got {value:?}")),
+        },
+    }
+}
+
 fn list(value: &str) -> Vec<String> {
     value.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
@@ -318,6 +368,8 @@ mod tests {
                     ("home-country", "gb"),
                     ("default-org", "7"),
                     ("max-attempts", "4"),
+                    ("profile", "reliability"),
+                    ("mod-lcr-names", "true"),
                     ("policy", "41, 37"),
                     ("policy-timeout-ms", "20"),
                     ("record-timeout-ms", "30"),
@@ -329,8 +381,21 @@ mod tests {
             ),
             section("emergency", &[("numbers", "118"), ("dial-string", "sofia/x/${number}")]),
             section("variables", &[("org", "my_org")]),
+            section("profiles", &[("premium", "tolerance:5"), ("theirs", "")]),
         ]);
         assert_eq!(mistakes, []);
+        assert!(config.mod_lcr_names);
+        for (name, order) in [
+            ("premium", Ok(Some("tolerance:5"))),
+            ("theirs", Ok(None)),
+            ("default", Ok(Some("reliability"))),
+            ("", Ok(Some("reliability"))),
+            ("quality", Ok(Some("quality"))),
+            ("nothing", Err(())),
+        ] {
+            let found = config.order(name).map_err(|_| ());
+            assert_eq!(found, order.map(|o: Option<&str>| o.map(str::to_owned)), "{name}");
+        }
         assert_eq!(config.home_country, Country::new(b"GB"));
         assert_eq!(config.policy, Policy::Orgs(vec![37, 41]));
         assert!(config.policy.applies(37) && !config.policy.applies(38));
@@ -350,6 +415,7 @@ mod tests {
             section("emergency", &[("dial-string", "sofia/x/999")]),
             section("variables", &[("organisation", "rmOrgID")]),
             section("profiles", &[("a", "b")]),
+            section("routes", &[("a", "b")]),
         ]);
         assert_eq!(config, Config::default());
         let text: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
@@ -363,8 +429,10 @@ mod tests {
                 "fsx.conf.xml: <emergency> dial-string: expected a dial string with ${number}, \
                  got \"sofia/x/999\"",
                 "fsx.conf.xml: <variables> organisation: unknown fact",
-                "fsx.conf.xml: <profiles>: unknown section; known are <settings>, <emergency> \
-                 and <variables>",
+                "fsx.conf.xml: <profiles> a: expected cost, reliability, quality, \
+                 tolerance:PERCENT or split:CARRIER=SHARE,…, got \"b\"",
+                "fsx.conf.xml: <routes>: unknown section; known are <settings>, <profiles>, \
+                 <emergency> and <variables>",
             ]
         );
     }

@@ -1,4 +1,4 @@
-//! The dialplan `fsx`: alone, or in a list such as `fsx,XML`.
+//! The dialplan `fsx`: alone, with a profile (`fsx:premium`), or in a list such as `fsx,XML`.
 //!
 //! Calls that are ours get an extension of two steps: `fsx_bridge`, which decides and dials, and a
 //! hangup with its cause, so that no call ends as an ordinary clearing that was never routed. What
@@ -9,7 +9,12 @@ use fsx_core::Reject;
 use fsx_seam::guard::Site;
 
 use crate::{
-    host::{Session, dialplan::Extension, register},
+    host::{
+        Session,
+        dialplan::Extension,
+        log::{self, Level},
+        register,
+    },
     route::{self, Verdict},
     vars::{Facts, out},
     world,
@@ -26,21 +31,40 @@ impl register::Dialplan for Dialplan {
         &SITE
     }
 
-    fn hunt(session: Session<'_>, _argument: &str) -> Option<Extension> {
-        let world = world::get()?;
-        let setup = world.setup();
-        let config = &setup.config;
-        let at = fsx_seam::clock::utc_s();
-        let facts = Facts::of_call(config, session.channel(), None, session.uuid(), at);
-        let number = facts.called.clone();
-        if number.is_empty() || !is_ours(world, config, facts) {
+    fn hunt(session: Session<'_>, argument: &str) -> Option<Extension> {
+        extension(world::get()?, session, argument)
+    }
+}
+
+/// The extension of a call that is ours, its carriers in the order of `profile` (empty: nobody asks
+/// for one).
+pub(crate) fn extension(
+    world: &world::World,
+    session: Session<'_>,
+    profile: &str,
+) -> Option<Extension> {
+    let setup = world.setup();
+    let config = &setup.config;
+    let channel = session.channel();
+    if !profile.is_empty() {
+        if let Err(problem) = config.order(profile) {
+            log::call(session, Level::Error, &format!("fsx: profile: {problem}"));
             return None;
         }
-        let mut extension = Extension::new(session, "fsx", &number)?;
-        extension.add(session, "fsx_bridge", "");
-        extension.add(session, "hangup", &format!("${{{}}}", out::CAUSE));
-        Some(extension)
+        if !config.names.profile.is_empty() {
+            channel.set(&config.names.profile, Some(profile));
+        }
     }
+    let at = fsx_seam::clock::utc_s();
+    let facts = Facts::of_call(config, channel, None, session.uuid(), at);
+    let number = facts.called.clone();
+    if number.is_empty() || !is_ours(world, config, facts) {
+        return None;
+    }
+    let mut extension = Extension::new(session, "fsx", &number)?;
+    extension.add(session, "fsx_bridge", "");
+    extension.add(session, "hangup", &format!("${{{}}}", out::CAUSE));
+    Some(extension)
 }
 
 fn is_ours(world: &world::World, config: &crate::config::Config, facts: Facts) -> bool {

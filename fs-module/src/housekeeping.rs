@@ -8,15 +8,19 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use fsx_seam::{clock, guard::Site};
 
-use crate::{host::register, world};
+use crate::{health, host::register, world};
 
 /// How often a newer snapshot is looked for, in milliseconds.
 const EVERY_MS: u32 = 100;
 
+/// How often the health of gateways is looked at, in rounds.
+const WATCH_ROUNDS: u64 = 5;
+
 /// How often dead switch processes are looked for, in rounds.
 const REAP_ROUNDS: u64 = 50;
 
-/// One round looks for a newer snapshot; every fiftieth for dead processes.
+/// One round looks for a newer snapshot; every fifth for gateways whose health changed, every
+/// fiftieth for dead processes.
 pub(crate) struct Housekeeping;
 
 impl register::Housekeeping for Housekeeping {
@@ -35,7 +39,11 @@ impl register::Housekeeping for Housekeeping {
             return false;
         }
         world.refresh();
-        if ROUND.fetch_add(1, Relaxed) % REAP_ROUNDS == REAP_ROUNDS - 1 {
+        let round = ROUND.fetch_add(1, Relaxed);
+        if round.is_multiple_of(WATCH_ROUNDS) {
+            health::watch(world);
+        }
+        if round % REAP_ROUNDS == REAP_ROUNDS - 1 {
             world.reap();
         }
         clock::pause_ms(EVERY_MS);

@@ -6,7 +6,8 @@
 //!
 //! 1. [`mod_fsx_module_interface`], the table it looks for; `load` registers the rest.
 //! 2. Housekeeping on the module's own thread: [`housekeeping`].
-//! 3. The dialplan `fsx`: [`dialplan`]. The application `fsx_bridge`: [`bridge`].
+//! 3. The dialplan `fsx`: [`dialplan`]. The applications `fsx_bridge`: [`bridge`], `fsx_route` and
+//!    `fsx_policy`: [`route_only`], and mod_lcr's names where they are wanted: [`lcr`].
 //! 4. The end of every leg: [`record`].
 //! 5. The API `fsx …`: [`api`].
 //!
@@ -20,17 +21,24 @@
 
 mod api;
 mod attempt;
+mod bill;
 mod bridge;
 mod calls;
 mod config;
+mod decision;
 mod dialled;
 mod dialplan;
+mod dialstring;
+mod events;
+mod health;
 #[allow(unsafe_code)]
 mod host;
 mod housekeeping;
+mod lcr;
 mod policy;
 mod record;
 mod route;
+mod route_only;
 mod stats;
 #[allow(unsafe_code)]
 mod sys;
@@ -63,10 +71,13 @@ impl register::Module for Fsx {
     fn load(registrar: &Registrar) {
         registrar.api::<api::Fsx>(api::COMPLETIONS);
         registrar.application::<bridge::Bridge>();
+        registrar.application::<route_only::RouteOnly>();
+        registrar.application::<route_only::ByPolicy>();
         registrar.dialplan::<dialplan::Dialplan>();
         registrar.leg_end::<record::LegEnd>();
         registrar.core_shutdown::<housekeeping::CoreShutdown>();
         let world = world::make();
+        lcr::register(registrar, world);
         log::notice(format_args!(
             "fsx {BUILD_ID} loaded into FreeSWITCH {}, generation {}",
             host::core::version(),

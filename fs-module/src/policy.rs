@@ -1,6 +1,6 @@
 //! Asking the daemon's policy to improve a plan that is already in hand.
 //!
-//! Only where the configuration says so, only up to the deadline, and never for an emergency call
+//! Only where the configuration or the dialplan says so, only up to the deadline, and never for an emergency call
 //! or one that a dialling rule or the spend limit forbids. Whatever goes wrong, the plan in hand
 //! stands, and the record says `fallback`.
 
@@ -14,6 +14,7 @@ use fsx_seam::{
 use fsx_wire::message::Verdict as Word;
 
 use crate::{
+    events,
     host::Channel,
     route::{Attempts, Routing, Verdict},
     stats::count,
@@ -24,27 +25,46 @@ use crate::{
 /// Channel variables that the policy wants set.
 pub(crate) type Vars = BTreeMap<String, String>;
 
-/// Asks if the configuration says so; changes `routing` by the answer.
+/// Whom to ask.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Which<'a> {
+    /// Whom the configuration says, the task being the one that the leg's variable names.
+    #[default]
+    Configured,
+    /// This task or policy, whatever the configuration says.
+    Named(&'a str),
+}
+
+/// Asks `which`; changes `routing` by the answer.
 pub(crate) fn improve(
     world: &World,
     setup: &Setup,
     channel: Channel<'_>,
+    which: Which<'_>,
     routing: &mut Routing,
 ) -> Vars {
-    if !is_asked(setup, routing) {
+    if !is_asked(setup, which, routing) {
         return Vars::new();
     }
-    let Some(asker) = &setup.asker else { return Vars::new() };
+    let Some(asker) = &setup.asker else {
+        if let Which::Named(_) = which {
+            routing.decided_by = "fallback";
+        }
+        return Vars::new();
+    };
     let config = &setup.config;
     let mut facts = routing.facts.to_wire();
     facts.vars = vars::collect(channel, &config.policy_variables);
-    let task = match config.names.task.as_str() {
-        "" => String::new(),
-        name => channel.var(name).unwrap_or_default(),
+    let task = match (which, config.names.task.as_str()) {
+        (Which::Named(task), _) => task.to_owned(),
+        (_, "") => String::new(),
+        (_, name) => channel.var(name).unwrap_or_default(),
     };
     count(&world.stats.policy_asked);
     let deadline = Deadline::after_ms(config.policy_timeout_ms);
-    match asker.decide(facts, &task, deadline) {
+    let answer = asker.decide(facts, &task, deadline);
+    events::policy(routing, &task, deadline.waited_ms(), &answer);
+    match answer {
         Ok(decision) => {
             routing.decided_by = "policy";
             routing.policy_version = Some(decision.policy_version);
@@ -81,10 +101,14 @@ pub(crate) fn improve(
     }
 }
 
-fn is_asked(setup: &Setup, routing: &Routing) -> bool {
+fn is_asked(setup: &Setup, which: Which<'_>, routing: &Routing) -> bool {
     let forbidden = matches!(
         routing.verdict,
         Verdict::Reject { why: Some(Reject::Blocked { .. } | Reject::SpendLimit), .. }
     );
-    !routing.emergency && !forbidden && setup.config.policy.applies(routing.facts.org)
+    let wanted = match which {
+        Which::Configured => setup.config.policy.applies(routing.facts.org),
+        Which::Named(_) => true,
+    };
+    wanted && !routing.emergency && !forbidden
 }

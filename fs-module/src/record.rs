@@ -1,4 +1,5 @@
-//! The call record: made when the caller's leg ends, one a call, with every attempt.
+//! The call record: made when the caller's leg ends, one a call, with every attempt. Where a leg to
+//! a gateway outlives the caller's, the record waits for its end.
 //!
 //! It goes to the daemon if that takes it by a short deadline, else to the spool file, which the
 //! daemon takes later. When neither works the record is written whole into FreeSWITCH's log: a
@@ -13,6 +14,7 @@ use fsx_seam::{
 use fsx_wire::record::CallRecord;
 
 use crate::{
+    attempt,
     calls::Call,
     host::{self, Session, register},
     stats::count,
@@ -48,21 +50,33 @@ impl register::LegEnd for LegEnd {
 fn finish(session: Session<'_>) {
     let Some(world) = world::get() else { return };
     // Most legs are not ours: nothing is kept, so there is nothing to look up.
-    if world.calls.len() == 0 {
+    if world.calls.idle() {
         return;
     }
-    let Some(call) = world.calls.take(&session.uuid()) else { return };
+    let uuid = session.uuid();
+    // One leg may be both: a gateway's that outlived its caller, and then a caller itself.
+    if let Some(up) = world.calls.leg_ended(&uuid)
+        && let Some(record) = attempt::leg_ended(world, up, session.channel())
+    {
+        deliver(world, &world.setup(), record);
+    }
+    let Some(call) = world.calls.in_progress(&uuid) else { return };
     let setup = world.setup();
     let channel = session.channel();
     let names = &setup.config.names;
     let is_set = |name: &str| {
         !name.is_empty() && channel.var(name).is_some_and(|value| vars::is_true(&value))
     };
-    if is_set(&names.discard_record) {
+    // A switch without anywhere to put records makes none.
+    if is_set(&names.discard_record) || (setup.asker.is_none() && setup.spool.is_none()) {
+        world.calls.forget(&uuid);
         return;
     }
     let store_only = is_set(&names.store_only);
-    deliver(world, &setup, record_of(&setup, session, call, store_only));
+    let record = record_of(&setup, session, call, store_only);
+    if let Some(record) = world.calls.caller_ended(&uuid, record) {
+        deliver(world, &setup, record);
+    }
 }
 
 fn record_of(setup: &Setup, session: Session<'_>, call: Call, store_only: bool) -> CallRecord {

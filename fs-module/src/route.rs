@@ -93,6 +93,11 @@ impl Attempts {
         self.given.get(n.checked_sub(self.planned())?).cloned()
     }
 
+    /// Length of the call that the plan's prices are compared for, in seconds; 0 without a plan.
+    pub(crate) fn reference_s(&self) -> u32 {
+        self.plan.as_ref().map_or(0, |(data, _)| data.routing().settings().reference_seconds)
+    }
+
     /// Most calls that the gateway of the `n`th may have in progress; 0 is no cap.
     pub(crate) fn cap(&self, n: usize) -> u32 {
         let Some((data, plan)) = &self.plan else { return 0 };
@@ -108,8 +113,15 @@ impl Attempts {
     }
 }
 
-/// Decides a call by the data in hand. Does not wait for anything.
-pub(crate) fn local(world: &World, config: &Config, mut facts: Facts) -> Routing {
+/// Decides a call by the data in hand, and notes how long that took. Does not wait for anything.
+pub(crate) fn local(world: &World, config: &Config, facts: Facts) -> Routing {
+    let begun = Instant::now();
+    let routing = by_data(world, config, facts);
+    world.stats.decided_in(begun.elapsed());
+    routing
+}
+
+fn by_data(world: &World, config: &Config, mut facts: Facts) -> Routing {
     let data = world.snapshot();
     if facts.home_country.is_none() && !data.as_ref().is_some_and(|d| knows_country(d, facts.org)) {
         facts.home_country = config.home_country;
@@ -236,12 +248,10 @@ fn ordinary(world: &World, data: Option<Data>, facts: Facts) -> Routing {
         };
     };
     let live = world.live();
-    let begun = Instant::now();
     let decision = match &live {
         Some(live) => decide_with(&data, live.table(), &facts),
         None => decide_with(&data, &NoLive, &facts),
     };
-    world.stats.decided_in(begun.elapsed());
     let (generation, number, emergency, verdict) = match decision {
         Decision::Route(plan) => (
             plan.generation,

@@ -2,8 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Upper ends of the histogram's buckets, in microseconds; the last bucket has none.
-const EDGES_US: [u64; 10] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
+/// Upper ends of the histogram's buckets, in nanoseconds; the last bucket has none.
+const EDGES_NS: [u64; 16] = [
+    250, 500, 1_000, 2_000, 3_000, 4_000, 5_000, 7_500, 10_000, 15_000, 20_000, 50_000, 100_000,
+    200_000, 500_000, 1_000_000,
+];
 
 /// Declares the counters once.
 macro_rules! counters {
@@ -12,7 +15,7 @@ macro_rules! counters {
         #[derive(Debug, Default)]
         pub(crate) struct Stats {
             $($(#[$doc])* pub(crate) $name: AtomicU64,)*
-            decisions_us: [AtomicU64; EDGES_US.len() + 1],
+            decisions_ns: [AtomicU64; EDGES_NS.len() + 1],
         }
 
         impl Stats {
@@ -47,6 +50,9 @@ counters! {
     records_spooled,
     /// Records that found no place at all.
     records_lost,
+    /// Attempts whose cost could not be added to what an organisation has spent: it is in a currency
+    /// other than the base, or the live table is full.
+    spend_unknown,
 }
 
 /// Counts one.
@@ -54,27 +60,62 @@ pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Relaxed);
 }
 
+/// How long local decisions took: the histogram, and what it says. Times are the upper ends of
+/// buckets, in microseconds; `None` is past the last.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct DecisionTimes {
+    /// How many there were.
+    pub(crate) count: u64,
+    /// Half of them took less than this.
+    pub(crate) median_us: Option<f64>,
+    /// All but one of a hundred took less than this.
+    pub(crate) p99_us: Option<f64>,
+    /// Upper end and count of each bucket.
+    pub(crate) buckets: Vec<(Option<f64>, u64)>,
+}
+
 impl Stats {
     /// Notes how long a local decision took.
     pub(crate) fn decided_in(&self, took: std::time::Duration) {
-        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let bucket = EDGES_US.iter().position(|&edge| us < edge).unwrap_or(EDGES_US.len());
-        count(&self.decisions_us[bucket]);
+        let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        let bucket = EDGES_NS.iter().position(|&edge| ns < edge).unwrap_or(EDGES_NS.len());
+        count(&self.decisions_ns[bucket]);
     }
 
-    /// The histogram in words: `<1us 12, <2us 3, …`; empty buckets are left out.
-    pub(crate) fn decision_times(&self) -> String {
-        let mut words = Vec::new();
-        for (n, counter) in self.decisions_us.iter().enumerate() {
-            let count = counter.load(Relaxed);
-            if count > 0 {
-                words.push(match EDGES_US.get(n) {
-                    Some(edge) => format!("<{edge}us {count}"),
-                    None => format!(">=1000us {count}"),
-                });
-            }
+    /// How long local decisions took.
+    pub(crate) fn decision_times(&self) -> DecisionTimes {
+        let edge = |n: usize| EDGES_NS.get(n).map(|&ns| ns as f64 / 1000.0);
+        let counts: Vec<u64> = self.decisions_ns.iter().map(|n| n.load(Relaxed)).collect();
+        let count: u64 = counts.iter().sum();
+        let under = |percent: u64| {
+            let wanted = (count * percent).div_ceil(100);
+            let mut sum = 0;
+            let at = counts.iter().position(|n| {
+                sum += n;
+                sum >= wanted
+            });
+            at.filter(|_| count > 0).and_then(edge)
+        };
+        let buckets = counts.iter().enumerate().map(|(n, &count)| (edge(n), count)).collect();
+        DecisionTimes { count, median_us: under(50), p99_us: under(99), buckets }
+    }
+}
+
+impl std::fmt::Display for DecisionTimes {
+    /// `1204, median <2us, p99 <10us: <1us 12, <2us 800, …`; empty buckets are left out.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let under = |edge: Option<f64>| edge.map_or(">=1000us".to_owned(), |us| format!("<{us}us"));
+        if self.count == 0 {
+            return f.write_str("none yet");
         }
-        if words.is_empty() { "none yet".to_owned() } else { words.join(", ") }
+        let (median, p99) = (under(self.median_us), under(self.p99_us));
+        write!(f, "{}, median {median}, p99 {p99}:", self.count)?;
+        let mut comma = "";
+        for &(edge, count) in self.buckets.iter().filter(|(_, count)| *count > 0) {
+            write!(f, "{comma} {} {count}", under(edge))?;
+            comma = ",";
+        }
+        Ok(())
     }
 }
 
@@ -86,10 +127,15 @@ mod tests {
     #[test]
     fn histogram_in_words() {
         let stats = Stats::default();
-        assert_eq!(stats.decision_times(), "none yet");
-        for us in [0, 4, 4, 5_000] {
-            stats.decided_in(Duration::from_micros(us));
+        assert_eq!(stats.decision_times().to_string(), "none yet");
+        for ns in [100, 4_500, 4_900, 5_000_000] {
+            stats.decided_in(Duration::from_nanos(ns));
         }
-        assert_eq!(stats.decision_times(), "<1us 1, <5us 2, >=1000us 1");
+        let times = stats.decision_times();
+        assert_eq!((times.count, times.median_us, times.p99_us), (4, Some(5.0), None));
+        assert_eq!(
+            times.to_string(),
+            "4, median <5us, p99 >=1000us: <0.25us 1, <5us 2, >=1000us 1"
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! `<variables>` of the configuration, so that a site with other names needs no other code.
 
 use fsx_core::{CallFacts, Country};
+use fsx_seam::log::{Level, OnceAMinute};
 use fsx_wire::message::WireFacts;
 
 use crate::{config::Config, host::Channel};
@@ -58,6 +59,10 @@ names! {
     pci_zone: "pci-zone" = "fsx_pci_zone",
     /// Wanted carrier group.
     carrier_group: "carrier-group" = "fsx_carrier_group",
+    /// Order of carriers, as a profile's name or as the engine spells it.
+    profile: "profile" = "fsx_profile",
+    /// Routing number of a ported number.
+    lrn: "lrn" = "fsx_lrn",
     /// Most attempts.
     max_attempts: "max-attempts" = "fsx_max_attempts",
     /// Task or policy to ask for by name.
@@ -112,6 +117,10 @@ pub(crate) struct Facts {
     pub(crate) privacy_class: Option<String>,
     pub(crate) pci_zone: Option<String>,
     pub(crate) carrier_group: Option<String>,
+    /// Order of carriers; `None` takes the organisation's.
+    pub(crate) profile: Option<String>,
+    /// Routing number of a ported number.
+    pub(crate) lrn: Option<String>,
     /// Most attempts; 0 leaves it to the engine.
     pub(crate) max_attempts: u8,
 }
@@ -122,6 +131,7 @@ impl Facts {
         Self {
             org: config.default_org,
             data_centre: config.data_centre.clone(),
+            profile: config.profile.clone(),
             max_attempts: config.max_attempts,
             at,
             ..Self::default()
@@ -162,6 +172,16 @@ impl Facts {
         facts.privacy_class = var(&names.privacy_class);
         facts.pci_zone = var(&names.pci_zone);
         facts.carrier_group = var(&names.carrier_group);
+        facts.lrn = var(&names.lrn);
+        if let Some(name) = var(&names.profile) {
+            match config.order(&name) {
+                Ok(order) => facts.profile = order,
+                Err(problem) => {
+                    static SAID: OnceAMinute = OnceAMinute::new();
+                    SAID.write(Level::Warning, format_args!("fsx: {}: {problem}", names.profile));
+                }
+            }
+        }
         if let Some(most) = var(&names.max_attempts).and_then(|text| text.trim().parse().ok()) {
             facts.max_attempts = most;
         }
@@ -183,8 +203,8 @@ impl Facts {
             privacy_class: self.privacy_class.as_deref(),
             pci_zone: self.pci_zone.as_deref(),
             carrier_group: self.carrier_group.as_deref(),
-            profile: None,
-            lrn: None,
+            profile: self.profile.as_deref(),
+            lrn: self.lrn.as_deref().map(str::as_bytes),
             max_attempts: self.max_attempts,
         }
     }
@@ -203,8 +223,8 @@ impl Facts {
             privacy_class: self.privacy_class.clone(),
             pci_zone: self.pci_zone.clone(),
             carrier_group: self.carrier_group.clone(),
-            profile: None,
-            lrn: None,
+            profile: self.profile.clone(),
+            lrn: self.lrn.clone(),
             max_attempts: self.max_attempts,
             vars: std::collections::BTreeMap::new(),
         }

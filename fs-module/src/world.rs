@@ -26,8 +26,8 @@ use fsx_snapshot::Snapshot;
 use crate::{
     calls::Calls,
     config::{self, Config, Mistake},
-    host,
-    stats::Stats,
+    events, health, host,
+    stats::{Stats, count},
 };
 
 /// The routing data of one generation, mapped.
@@ -144,6 +144,8 @@ pub(crate) struct World {
     stopping: AtomicBool,
     /// Calls in progress.
     pub(crate) calls: Calls,
+    /// Health of the gateways, as seen last.
+    pub(crate) health: health::Seen,
     /// Counters.
     pub(crate) stats: Stats,
 }
@@ -179,6 +181,7 @@ pub(crate) fn make() -> &'static World {
         said_no_live: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
         calls: Calls::default(),
+        health: health::Seen::default(),
         stats: Stats::default(),
     });
     world.refresh();
@@ -269,9 +272,11 @@ impl World {
                     "fsx: snapshot {}: moved from generation {from} to {to}",
                     path.display()
                 ));
+                events::generation(*from, *to);
             }
             Refresh::Refused { reason, first: true } => {
                 let kept = self.snapshot.generation();
+                events::generation_refused(kept, reason);
                 log::error(format_args!(
                     "fsx: snapshot refused: {reason}; generation {kept} stays in use"
                 ));
@@ -317,6 +322,16 @@ impl World {
             std::mem::replace(&mut *slot, live)
         };
         drop(old); // Outside the lock: the last holder gives its registration back.
+    }
+
+    /// Adds the cost of a call, in the base currency, to what its organisation has spent. Until the
+    /// feed brings a newer sum from the database, the limit holds by this one.
+    pub(crate) fn spent(&self, org: u32, cost: fsx_core::Nano) {
+        if let Some(live) = self.live()
+            && !live.table.add_spend(org, cost)
+        {
+            count(&self.stats.spend_unknown);
+        }
     }
 
     /// Gives back the calls of switch processes that have died.

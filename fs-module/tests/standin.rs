@@ -2,6 +2,8 @@
 //! FreeSWITCH calls it, on FreeSWITCH's small stacks. For machines without a switch; what only a
 //! switch can show is in the scenarios.
 
+#[path = "applications/mod.rs"]
+mod applications;
 mod support;
 
 use std::{
@@ -18,7 +20,9 @@ use support::{Daemon, Host, Script, snapshot};
 #[test]
 fn loads_with_nothing_there_and_says_so() {
     let host = Host::start(&Script::default());
-    assert!(host.loaded.contains("loaded 16 interface api=fsx app=fsx_bridge dialplan=fsx"));
+    assert!(host.loaded.contains(
+        "loaded 16 interface api=fsx app=fsx_bridge app=fsx_route app=fsx_policy dialplan=fsx "
+    ));
     assert!(host.loaded.contains("no configuration fsx.conf.xml"), "{}", host.loaded);
     let status = host.api("status");
     assert!(status.starts_with("-ERR only emergency calls are routed\n"), "{status}");
@@ -32,7 +36,7 @@ fn loads_with_nothing_there_and_says_so() {
 #[test]
 fn any_argument_is_answered() {
     let host = Host::start(&Script::default());
-    assert!(host.say("api").contains("fsx status [as json]"), "NULL gets help");
+    assert!(host.say("api").contains("fsx status  "), "NULL gets help");
     assert!(host.say("api-session\tversion").contains("fsx "));
     assert!(host.say("api-no-stream\tstatus").contains("status 0"));
     assert!(host.say("api-bytes\tff80c3fe").contains("-ERR unknown command"));
@@ -481,7 +485,7 @@ fn sample_configuration_names_every_key_and_no_other() {
     for line in sample.lines() {
         // Keys that are off in the sample stand in comments of their own line.
         let line = line.trim().trim_start_matches("<!--").trim_end_matches("-->").trim();
-        for name in ["settings", "emergency", "variables"] {
+        for name in ["settings", "profiles", "emergency", "variables"] {
             if line == format!("<{name}>") {
                 section = name;
             }

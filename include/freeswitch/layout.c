@@ -64,6 +64,7 @@ IS(SAF_SUPPORT_NOMEDIA, 1);
 IS(SAF_ROUTING_EXEC, 2);
 IS(SWITCH_CHANNEL_ID_LOG, 0);
 IS(SWITCH_STACK_BOTTOM, 1);
+IS(SWITCH_EVENT_CUSTOM, 0);
 IS(SWITCH_EVENT_CLONE, 1);
 IS(CF_ANSWERED, 1);
 IS(CF_TRANSFER, 6);
@@ -85,6 +86,7 @@ typedef switch_channel_t channel;
 
 HAS(switch_loadable_module_create_module_interface, switch_loadable_module_interface_t *, switch_memory_pool_t *, const char *);
 HAS(switch_loadable_module_create_interface, void *, switch_loadable_module_interface_t *, switch_module_interface_name_t);
+HAS(switch_loadable_module_exists, switch_status_t, const char *);
 HAS(switch_core_add_state_handler, int, const switch_state_handler_table_t *);
 HAS(switch_console_set_complete, switch_status_t, const char *);
 HAS(switch_event_bind_removable, switch_status_t, const char *, switch_event_types_t, const char *, switch_event_callback_t, void *, switch_event_node_t **);
@@ -109,6 +111,7 @@ HAS(switch_ivr_originate, switch_status_t, session *, session **, switch_call_ca
 HAS(switch_ivr_multi_threaded_bridge, switch_status_t, session *, session *, switch_input_callback_function_t, void *, void *);
 HAS(switch_event_create_subclass_detailed, switch_status_t, const char *, const char *, int, switch_event_t **, switch_event_types_t, const char *);
 HAS(switch_event_add_header_string, switch_status_t, switch_event_t *, switch_stack_t, const char *, const char *);
+HAS(switch_event_fire_detailed, switch_status_t, const char *, const char *, int, switch_event_t **, void *);
 HAS(switch_event_destroy, void, switch_event_t **);
 HAS(switch_name_event, switch_status_t, const char *, switch_event_types_t *);
 HAS(switch_xml_open_cfg, switch_xml_t, const char *, switch_xml_t *, switch_event_t *);

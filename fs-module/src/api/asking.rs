@@ -3,7 +3,7 @@
 use fsx_core::data::NoLive;
 use fsx_wire::answer::{CollectWhy, Excluded, Route, RouteAnswer};
 
-use super::table::Table;
+use super::{Form, table::Table};
 use crate::{
     route,
     vars::{self, Facts},
@@ -11,15 +11,15 @@ use crate::{
 };
 
 /// Answers `fsx route <number> …`.
-pub(super) fn route(world: &World, number: &str, facts: &[&str], json: bool) -> String {
+pub(super) fn route(world: &World, number: &str, facts: &[&str], form: Form) -> String {
     match decide(world, number, facts) {
-        Ok((_, answer)) => show(&answer, json),
+        Ok((_, answer)) => show(&answer, form),
         Err(error) => error,
     }
 }
 
 /// Answers `fsx why <number> …`.
-pub(super) fn why(world: &World, number: &str, facts: &[&str], json: bool) -> String {
+pub(super) fn why(world: &World, number: &str, facts: &[&str], form: Form) -> String {
     let (facts, mut answer) = match decide(world, number, facts) {
         Ok(decided) => decided,
         Err(error) => return error,
@@ -29,8 +29,8 @@ pub(super) fn why(world: &World, number: &str, facts: &[&str], json: bool) -> St
     {
         answer.excluded = excluded(world, &data, &facts);
     }
-    let mut text = show(&answer, json);
-    if !json {
+    let mut text = show(&answer, form);
+    if form == Form::Text {
         let mut table = Table::new(["Carrier", "Gateway", "Step", "Left out because"]);
         for row in &answer.excluded {
             let gateway = row.gateway_id.map_or_else(|| "all".to_owned(), |id| id.to_string());
@@ -47,6 +47,11 @@ fn decide(world: &World, number: &str, words: &[&str]) -> Result<(Facts, RouteAn
     let mut facts = Facts::of_host(&setup.config, fsx_seam::clock::utc_s());
     facts.called = number.to_owned();
     for word in words {
+        if let Some(name) = word.strip_prefix("profile=") {
+            facts.profile =
+                setup.config.order(name).map_err(|problem| format!("-ERR {word}: {problem}\n"))?;
+            continue;
+        }
         fact(&mut facts, word).map_err(|problem| format!("-ERR {word}: {problem}\n"))?;
     }
     let routing = route::local(world, &setup.config, facts);
@@ -85,6 +90,7 @@ fn fact(facts: &mut Facts, word: &str) -> Result<(), String> {
         "carrier-group" => facts.carrier_group = Some(value.to_owned()),
         "pci-zone" => facts.pci_zone = Some(value.to_owned()),
         "privacy-class" => facts.privacy_class = Some(value.to_owned()),
+        "lrn" => facts.lrn = Some(value.to_owned()),
         "attempts" => facts.max_attempts = value.parse().map_err(|_| number("a number to 255"))?,
         _ => return Err("unknown fact; fsx help lists them".to_owned()),
     }
@@ -129,12 +135,20 @@ fn three(text: &str, separator: char) -> Option<[i64; 3]> {
     parts.next().is_none().then_some(found)
 }
 
-fn show(answer: &RouteAnswer, json: bool) -> String {
-    if json {
-        return match serde_json::to_string(answer) {
-            Ok(text) => text + "\n",
-            Err(error) => format!("-ERR no JSON of it: {error}\n"),
-        };
+fn show(answer: &RouteAnswer, form: Form) -> String {
+    match form {
+        Form::Text => {}
+        // Not by way of a value, which would put the members into another order.
+        Form::Json => {
+            return serde_json::to_string(answer)
+                .map_or_else(|error| format!("-ERR no JSON of it: {error}\n"), |text| text + "\n");
+        }
+        Form::Xml => {
+            return serde_json::to_value(answer).map_or_else(
+                |error| format!("-ERR no XML of it: {error}\n"),
+                |value| form.show(&value, String::new),
+            );
+        }
     }
     let mut text = format!(
         "{} of org {} at {}, generation {}{}\n",

@@ -1,15 +1,16 @@
 //! `fsx gateways` and `fsx gateway`: health and load as the live table has them.
 
 use fsx_core::data::{Index, LiveView, NoLive, RoutingData};
+use serde_json::json;
 
-use super::table::Table;
+use super::{Form, table::Table};
 use crate::world::World;
 
 /// Most gateways listed: a bound on what an operator's terminal is sent.
 const MAX_LISTED: u32 = 10_000;
 
 /// Answers `fsx gateways`.
-pub(super) fn list(world: &World) -> String {
+pub(super) fn list(world: &World, form: Form) -> String {
     let Some(data) = world.snapshot() else {
         return "-ERR no routing data: no gateways are known\n".to_owned();
     };
@@ -22,6 +23,7 @@ pub(super) fn list(world: &World) -> String {
     let here = world.setup().config.data_centre.clone();
     let mut table =
         Table::new(["Gateway", "Carrier", "Health", "Calls", "Cap", "Data centres", "Dialstring"]);
+    let mut values = Vec::new();
     for n in 0..MAX_LISTED {
         let Some(row) = data.gateway(Index(n)) else { break };
         let health = match (row.health_checked, view.healthy(row.id, &here)) {
@@ -29,11 +31,22 @@ pub(super) fn list(world: &World) -> String {
             (true, true) => "up",
             (true, false) => "down",
         };
+        let carrier = data.carrier(row.carrier).map(|carrier| carrier.name).unwrap_or_default();
+        let calls = view.calls_in_progress(row.id);
+        values.push(json!({
+            "gateway_id": row.id,
+            "carrier": carrier,
+            "health": health,
+            "calls_in_progress": calls,
+            "max_calls": row.conc_calls,
+            "data_centres": row.data_centres,
+            "dial_string": row.dial_string,
+        }));
         table.row([
             row.id.to_string(),
-            data.carrier(row.carrier).map(|carrier| carrier.name.to_owned()).unwrap_or_default(),
+            carrier.to_owned(),
             health.to_owned(),
-            view.calls_in_progress(row.id).to_string(),
+            calls.to_string(),
             if row.conc_calls == 0 { "none".to_owned() } else { row.conc_calls.to_string() },
             if row.data_centres.is_empty() {
                 "all".to_owned()
@@ -43,7 +56,7 @@ pub(super) fn list(world: &World) -> String {
             row.dial_string.to_owned(),
         ]);
     }
-    table.to_string()
+    form.show(&json!({"gateways": values}), || table.to_string())
 }
 
 /// Answers `fsx gateway <id> up|down|auto`, for the data centre of this switch.

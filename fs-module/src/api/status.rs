@@ -4,20 +4,22 @@ use fsx_seam::{clock::Deadline, guard};
 use fsx_wire::answer::rfc3339;
 use serde_json::json;
 
-use crate::{BUILD_ID, config::Policy, host, world::World};
+use super::Form;
+use crate::{BUILD_ID, config::Policy, host, stats::DecisionTimes, world::World};
 
 /// How long the daemon may take to say how it is, in milliseconds.
 const DAEMON_MS: u32 = 100;
 
 /// Answers `fsx status`.
-pub(super) fn answer(world: &World, json: bool) -> String {
+pub(super) fn answer(world: &World, form: Form) -> String {
     let status = Status::of(world);
-    if json { status.json() } else { status.text() }
+    form.show(&status.value(), || status.text())
 }
 
 /// The lines, each a name and what there is to say.
 struct Status {
     lines: Vec<(&'static str, String)>,
+    times: DecisionTimes,
     generation: u64,
     counters: Vec<(&'static str, u64)>,
     in_progress: usize,
@@ -29,6 +31,7 @@ impl Status {
         let setup = world.setup();
         let config = &setup.config;
         let generation = world.generation();
+        let times = world.stats.decision_times();
         let mut lines = vec![
             ("fsx", format!("{BUILD_ID} in FreeSWITCH {}", host::core::version())),
             ("config", config_line(&setup)),
@@ -52,7 +55,7 @@ impl Status {
                 }
             },
         ));
-        lines.push(("decisions", world.stats.decision_times()));
+        lines.push(("decisions", times.to_string()));
         lines.push((
             "panics",
             match guard::last_panic() {
@@ -68,6 +71,7 @@ impl Status {
         ));
         Self {
             lines,
+            times,
             generation,
             counters: world.stats.all(),
             in_progress: world.calls.len(),
@@ -95,7 +99,7 @@ impl Status {
         text
     }
 
-    fn json(&self) -> String {
+    fn value(&self) -> serde_json::Value {
         let mut all = serde_json::Map::new();
         all.insert("generation".to_owned(), json!(self.generation));
         all.insert("panics_total".to_owned(), json!(self.panics));
@@ -103,10 +107,25 @@ impl Status {
         for (name, said) in &self.lines {
             all.insert(name.replace(' ', "_"), json!(said));
         }
+        // A member of its own, for machines; the line above is for eyes.
+        all.insert(
+            "decision_times".to_owned(),
+            json!({
+                "count": self.times.count,
+                "median_us": self.times.median_us,
+                "p99_us": self.times.p99_us,
+                "buckets": self
+                    .times
+                    .buckets
+                    .iter()
+                    .map(|(under_us, count)| json!({"under_us": under_us, "count": count}))
+                    .collect::<Vec<_>>(),
+            }),
+        );
         let counters: serde_json::Map<String, serde_json::Value> =
             self.counters.iter().map(|(name, n)| ((*name).to_owned(), json!(n))).collect();
         all.insert("counters".to_owned(), counters.into());
-        serde_json::Value::Object(all).to_string() + "\n"
+        all.into()
     }
 }
 

@@ -4,25 +4,31 @@
 use std::fmt;
 
 /// A table of `N` columns.
-pub(super) struct Table<const N: usize> {
+pub(crate) struct Table<const N: usize> {
     rows: Vec<[String; N]>,
+    narrowest: [usize; N],
 }
 
 impl<const N: usize> Table<N> {
     /// A table with a heading.
-    pub(super) fn new(heading: [&str; N]) -> Self {
-        Self { rows: vec![heading.map(str::to_owned)] }
+    pub(crate) fn new(heading: [&str; N]) -> Self {
+        Self { rows: vec![heading.map(str::to_owned)], narrowest: [0; N] }
+    }
+
+    /// Makes a column at least so many characters wide.
+    pub(crate) fn at_least(&mut self, column: usize, width: usize) {
+        self.narrowest[column] = width;
     }
 
     /// Adds a row.
-    pub(super) fn row(&mut self, cells: [String; N]) {
+    pub(crate) fn row(&mut self, cells: [String; N]) {
         self.rows.push(cells);
     }
 }
 
 impl<const N: usize> fmt::Display for Table<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut widths = [0; N];
+        let mut widths = self.narrowest;
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count());

@@ -14,3 +14,10 @@ pub(crate) fn version() -> String {
     // SAFETY: takes nothing, returns a static string.
     unsafe { text::copy(sys::switch_version_full()) }.unwrap_or_default()
 }
+
+/// Whether a module of that name is loaded.
+pub(crate) fn has_module(name: &str) -> bool {
+    let name = text::c_string(name);
+    // SAFETY: a NUL-ended string, looked up under the loader's own lock.
+    unsafe { sys::switch_loadable_module_exists(name.as_ptr()) == sys::STATUS_SUCCESS }
+}

@@ -34,6 +34,8 @@ unsafe extern "C" {
         node: *mut *mut EventNodeRaw,
     ) -> Status;
 
+    pub(crate) fn switch_loadable_module_exists(name: *const c_char) -> Status;
+
     // The core.
     pub(crate) fn switch_log_printf(
         channel: c_int,
@@ -132,6 +134,13 @@ unsafe extern "C" {
         stack: c_int,
         name: *const c_char,
         value: *const c_char,
+    ) -> Status;
+    pub(crate) fn switch_event_fire_detailed(
+        file: *const c_char,
+        func: *const c_char,
+        line: c_int,
+        event: *mut *mut EventRaw,
+        user_data: *mut c_void,
     ) -> Status;
     pub(crate) fn switch_event_destroy(event: *mut *mut EventRaw);
     pub(crate) fn switch_name_event(name: *const c_char, id: *mut c_int) -> Status;

@@ -71,6 +71,8 @@ pub(crate) const LOG_PLAIN: c_int = 0;
 
 /// `SWITCH_STACK_BOTTOM`; the only stack value that did not move.
 pub(crate) const STACK_BOTTOM: c_int = 1;
+/// `SWITCH_EVENT_CUSTOM`: a module's own event, told apart by its subclass.
+pub(crate) const EVENT_CUSTOM: c_int = 0;
 /// `SWITCH_EVENT_CLONE`: an event made bare, without the core's own headers.
 pub(crate) const EVENT_CLONE: c_int = 1;
 

@@ -112,13 +112,22 @@ void *switch_loadable_module_create_interface(void *module, int kind)
 {
 	if (module != &standin) standin_die("another module's interface");
 	void *made = calloc(1, 128);
-	switch (kind) {
-	case 2: standin.dialplan = made; break;
-	case 4: standin.app = made; break;
-	case 5: standin.api = made; break;
-	default: standin_die("an interface of an unexpected kind");
+	for (int i = 0; i < MAX_INTERFACES; i++) {
+		switch (kind) {
+		case 2: if (!standin.dialplan[i]) return standin.dialplan[i] = made; break;
+		case 4: if (!standin.app[i]) return standin.app[i] = made; break;
+		case 5: if (!standin.api[i]) return standin.api[i] = made; break;
+		default: standin_die("an interface of an unexpected kind");
+		}
 	}
-	return made;
+	standin_die("too many interfaces");
+	return NULL;
+}
+
+int switch_loadable_module_exists(const char *name)
+{
+	NEED(name);
+	return standin.has_mod_lcr && !strcmp(name, "mod_lcr") ? 0 : 1;
 }
 
 int switch_core_add_state_handler(const struct state_handlers *table)
@@ -279,14 +288,30 @@ void switch_caller_extension_add_application(struct session *session, struct ext
 
 /* Events. */
 
+void switch_event_destroy(struct vars **event);
+
 int switch_event_create_subclass_detailed(const char *file, const char *func, int line, struct vars **event,
 	int id, const char *subclass)
 {
 	(void) line;
 	NEED(file); NEED(func); NEED(event);
-	if (id != 1 || subclass) standin_die("an event that is not bare");
+	if (id != 1 && id != 0) standin_die("an event whose id moved between releases");
+	if ((id == 0) != !!subclass) standin_die("a custom event has a subclass, a bare one none");
 	*event = calloc(1, sizeof(**event));
+	if (subclass) vars_set(*event, "Event-Subclass", subclass);
 	standin.events++;
+	return 0;
+}
+
+int switch_event_fire_detailed(const char *file, const char *func, int line, struct vars **event, void *user_data)
+{
+	(void) line;
+	NEED(file); NEED(func); NEED(event); NEED(*event);
+	if (user_data || !vars_get(*event, "Event-Subclass")) standin_die("an event that nobody can receive");
+	printf("event");
+	for (int i = 0; i < (*event)->n; i++) printf(" %s=%s", (*event)->name[i], (*event)->value[i]);
+	printf("\n");
+	switch_event_destroy(event);
 	return 0;
 }
 
@@ -339,13 +364,14 @@ int switch_ivr_originate(struct session *session, struct session **leg, int *cau
 	case 'f': /* refused */
 		if (outcome->sip) vars_set(&session->vars, "last_bridge_proto_specific_hangup_cause", status);
 		return 1;
-	default: break;
+	default: break; /* answered, early media, or answered and then talking to somebody else */
 	}
 	struct session *made = &standin.leg;
 	standin_hang_up(made);
 	snprintf(made->uuid, sizeof(made->uuid), "leg-%d", standin.next_outcome);
 	made->locks = 1;
-	made->answered = outcome->kind == 'a';
+	made->answered = outcome->kind == 'a' || outcome->kind == 'o';
+	made->outlives = outcome->kind == 'o';
 	made->ends_with = outcome->cause;
 	if (outcome->sip) vars_set(&made->vars, "proto_specific_hangup_cause", status);
 	if (made->answered) vars_set(&made->profile, "answered_time", standin.now_us);
@@ -360,10 +386,10 @@ int switch_ivr_multi_threaded_bridge(struct session *session, struct session *pe
 	NEED(session); NEED(peer);
 	if (on_input || session_data || peer_data) standin_die("an input callback");
 	printf("bridge %s %s\n", session->uuid, peer->uuid);
-	peer->cause = peer->ends_with;
+	if (!peer->outlives) peer->cause = peer->ends_with;
 	if (peer->answered) {
 		session->answered = 1;
-		if (is_true(vars_get(&session->vars, "hangup_after_bridge"))) session->cause = peer->cause;
+		if (is_true(vars_get(&session->vars, "hangup_after_bridge"))) session->cause = peer->ends_with;
 	} else {
 		switch_channel_handle_cause(session, peer->cause);
 	}

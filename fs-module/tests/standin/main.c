@@ -80,32 +80,42 @@ static void do_load(char **words, int n)
 	void *interface = NULL;
 	static char pool;
 	int status = module->load(&interface, &pool);
-	printf("loaded %d %s api=%s app=%s dialplan=%s completions=%d held=%d\n", status,
-		interface ? "interface" : "nothing", standin.api ? standin.api->name : "none",
-		standin.app ? standin.app->name : "none", standin.dialplan ? standin.dialplan->name : "none",
-		standin.completions, standin.config_held);
+	printf("loaded %d %s", status, interface ? "interface" : "nothing");
+	for (int i = 0; i < MAX_INTERFACES && standin.api[i]; i++) printf(" api=%s", standin.api[i]->name);
+	for (int i = 0; i < MAX_INTERFACES && standin.app[i]; i++) printf(" app=%s", standin.app[i]->name);
+	for (int i = 0; i < MAX_INTERFACES && standin.dialplan[i]; i++) printf(" dialplan=%s", standin.dialplan[i]->name);
+	printf(" completions=%d held=%d\n", standin.completions, standin.config_held);
 }
 
-static void call_api(const char *arguments, struct session *session)
+/* The interface of that name among `all`, whose name comes first; the first for no name. */
+#define NAMED(all, wanted) ({ \
+	__typeof__((all)[0]) found = (wanted) ? NULL : (all)[0]; \
+	for (int i = 0; (wanted) && i < MAX_INTERFACES && (all)[i]; i++) { \
+		if (!strcmp((all)[i]->name, (wanted))) found = (all)[i]; \
+	} \
+	found; })
+
+static void call_api(const char *name, const char *arguments, struct session *session)
 {
 	struct stream stream = { NULL, NULL, raw_write };
-	if (!standin.api || !standin.api->function) {
+	struct api *api = NAMED(standin.api, name);
+	if (!api || !api->function) {
 		printf("no api\n");
 		return;
 	}
 	printf("api<<\n");
-	int status = standin.api->function(arguments, session, &stream);
+	int status = api->function(arguments, session, &stream);
 	printf(">>%d\n", status);
 }
 
 static void do_api(char **words, int n)
 {
-	call_api(n > 1 ? words[1] : NULL, NULL);
+	call_api(NULL, n > 1 ? words[1] : NULL, NULL);
 }
 
 static void do_api_session(char **words, int n)
 {
-	call_api(n > 1 ? words[1] : NULL, &standin.call);
+	call_api(NULL, n > 1 ? words[1] : NULL, &standin.call);
 }
 
 /* Arguments that no script line could hold: bytes by a hexadecimal pattern, repeated. */
@@ -118,41 +128,67 @@ static void do_api_bytes(char **words, int n)
 		text[i] = (char) strtoul(pair, NULL, 16);
 	}
 	text[len * times] = 0;
-	call_api(text, NULL);
+	call_api(NULL, text, NULL);
 	free(text);
 }
 
 static void do_api_no_stream(char **words, int n)
 {
 	(void) n;
-	printf("status %d\n", standin.api->function(words[0], NULL, NULL));
+	printf("status %d\n", standin.api[0]->function(words[0], NULL, NULL));
+}
+
+/* Another command than the first: its name, its arguments. */
+static void do_api_named(char **words, int n)
+{
+	call_api(words[1], n > 2 ? words[2] : NULL, NULL);
+}
+
+static void run_app(const char *name, const char *data)
+{
+	struct app *app = NAMED(standin.app, name);
+	if (!app || !app->function) {
+		printf("no app\n");
+		return;
+	}
+	app->function(&standin.call, data);
+	printf("app done cause=%d answered=%d legs locked=%d events=%d\n", standin.call.cause,
+		standin.call.answered, standin.leg.locks, standin.events);
 }
 
 static void do_app(char **words, int n)
 {
-	if (!standin.app || !standin.app->function) {
-		printf("no app\n");
-		return;
-	}
-	standin.app->function(&standin.call, n > 1 ? words[1] : NULL);
-	printf("app done cause=%d answered=%d legs locked=%d events=%d\n", standin.call.cause,
-		standin.call.answered, standin.leg.locks, standin.events);
+	run_app(NULL, n > 1 ? words[1] : NULL);
+}
+
+static void do_app_named(char **words, int n)
+{
+	run_app(words[1], n > 2 ? words[2] : NULL);
+}
+
+/* Through a leg's last state, the leg being the one that was called. */
+static void do_leg_state(char **words, int n)
+{
+	(void) words; (void) n;
+	standin.leg.cause = standin.leg.ends_with;
+	printf("state %d\n", standin.handlers->on[10](&standin.leg));
 }
 
 static void do_app_no_session(char **words, int n)
 {
 	(void) words; (void) n;
-	standin.app->function(NULL, NULL);
+	standin.app[0]->function(NULL, NULL);
 	printf("app done\n");
 }
 
 static void do_hunt(char **words, int n)
 {
-	if (!standin.dialplan || !standin.dialplan->hunt) {
+	struct dialplan *dialplan = NAMED(standin.dialplan, n > 2 ? words[2] : NULL);
+	if (!dialplan || !dialplan->hunt) {
 		printf("no dialplan\n");
 		return;
 	}
-	struct extension *found = standin.dialplan->hunt(&standin.call, n > 1 ? words[1] : NULL, NULL);
+	struct extension *found = dialplan->hunt(&standin.call, n > 1 ? words[1] : NULL, NULL);
 	printf("extension %s\n", found ? found->text : "none");
 	free(found);
 }
@@ -239,6 +275,7 @@ static void obey(char **words, int n)
 		(long long) now.tv_sec * 1000000 + now.tv_nsec / 1000);
 	if (!strcmp(word, "param")) param(words, n);
 	else if (!strcmp(word, "dial-waits")) standin.dial_waits = strdup(words[1]);
+	else if (!strcmp(word, "mod-lcr")) standin.has_mod_lcr = 1;
 	else if (!strcmp(word, "break-xml")) standin.xml_broken = 1;
 	else if (!strcmp(word, "forget")) standin.config->child = NULL;
 	else if (!strcmp(word, "load")) on_small_stack(do_load, words, n);
@@ -252,6 +289,9 @@ static void obey(char **words, int n)
 	else if (!strcmp(word, "profile")) standin_set(&standin.call.profile, words[1], n > 2 ? words[2] : NULL);
 	else if (!strcmp(word, "outcome")) outcome(words, n);
 	else if (!strcmp(word, "app")) on_small_stack(do_app, words, n);
+	else if (!strcmp(word, "api-named")) on_small_stack(do_api_named, words, n);
+	else if (!strcmp(word, "app-named")) on_small_stack(do_app_named, words, n);
+	else if (!strcmp(word, "leg-state")) on_small_stack(do_leg_state, words, n);
 	else if (!strcmp(word, "app-no-session")) on_small_stack(do_app_no_session, words, n);
 	else if (!strcmp(word, "hunt")) on_small_stack(do_hunt, words, n);
 	else if (!strcmp(word, "state")) on_small_stack(do_state, words, n);

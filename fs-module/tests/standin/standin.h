@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MAX_VARS = 64, MAX_OUTCOMES = 64 };
+enum { MAX_VARS = 64, MAX_OUTCOMES = 64, MAX_INTERFACES = 8 };
 
 struct vars {
 	int n;
@@ -16,7 +16,7 @@ struct vars {
 struct session {
 	char uuid[64];
 	struct vars vars, profile;
-	int no_profile, cause, answered, transferring, locks, ends_with;
+	int no_profile, cause, answered, transferring, locks, ends_with, outlives;
 };
 
 struct extension {
@@ -69,12 +69,13 @@ struct outcome {
 };
 
 struct state {
-	struct api *api;
-	struct app *app;
-	struct dialplan *dialplan;
+	/* The first of each kind is the one that commands without a name mean. */
+	struct api *api[MAX_INTERFACES];
+	struct app *app[MAX_INTERFACES];
+	struct dialplan *dialplan[MAX_INTERFACES];
 	const struct state_handlers *handlers;
 	void (*on_shutdown)(void *);
-	int completions, events, config_held, xml_broken;
+	int completions, events, config_held, xml_broken, has_mod_lcr;
 	char *dial_waits;
 	struct session call, leg;
 	struct outcome outcomes[MAX_OUTCOMES];

@@ -68,7 +68,9 @@ fn serve(listener: &UnixListener, stop: &AtomicBool, says: Option<&Verdict>) -> 
                 let request: Request = serde_json::from_slice(body).expect("a request");
                 bytes.drain(..len);
                 let outcome = match request.ask {
-                    Ask::Decide { facts, .. } => {
+                    Ask::Decide { mut facts, task } => {
+                        // Beside the facts, so that tests see what was asked for.
+                        facts.vars.insert("task".to_owned(), task);
                         taken.0.push(*facts);
                         let Some(verdict) = says.cloned() else { continue };
                         let vars =

@@ -1,0 +1,114 @@
+//! What the module tells whoever listens to FreeSWITCH's events: `CUSTOM fsx::route`,
+//! `fsx::policy`, `fsx::gateway` and `fsx::generation`.
+//!
+//! Dashboards and fraud watchers live by events, not by polling. Every header is documented in
+//! `docs/freeswitch.md`; names are only ever added.
+
+use fsx_seam::ask::AskError;
+use fsx_wire::message::{PolicyDecision, Verdict as Word};
+
+use crate::{
+    host::Event,
+    route::{Routing, Verdict},
+};
+
+/// The decision for a call.
+pub(crate) fn route(routing: &Routing) {
+    let Some(mut event) = Event::custom(c"fsx::route") else { return };
+    call(&mut event, routing);
+    event.add("FSX-Decision", routing.decision());
+    event.add("FSX-Decided-By", routing.decided_by);
+    event.add("FSX-Generation", &routing.generation.to_string());
+    if routing.emergency {
+        event.add("FSX-Emergency", "true");
+    }
+    if let Some(version) = &routing.policy_version {
+        event.add("FSX-Policy-Version", version);
+    }
+    match &routing.verdict {
+        Verdict::Route(attempts) => {
+            event.add("FSX-Routes", &attempts.len().to_string());
+            if let Some(first) = attempts.get(&routing.facts, 0) {
+                event.add("FSX-Gateway-ID", &first.gateway_id.to_string());
+                event.add("FSX-Carrier-ID", &first.carrier_id.to_string());
+            }
+        }
+        Verdict::Reject { cause, reason, .. } => refused(&mut event, *cause, reason),
+    }
+    event.fire();
+}
+
+/// What a policy said to a call, or that it did not. `routing` is the plan in hand before.
+pub(crate) fn policy(
+    routing: &Routing,
+    task: &str,
+    waited_ms: u32,
+    answer: &Result<PolicyDecision, AskError>,
+) {
+    let Some(mut event) = Event::custom(c"fsx::policy") else { return };
+    call(&mut event, routing);
+    event.add("FSX-Task", task);
+    event.add("FSX-Waited-MS", &waited_ms.to_string());
+    match answer {
+        Ok(decision) => {
+            event.add("FSX-Policy-Version", &decision.policy_version);
+            match &decision.verdict {
+                Word::Keep => event.add("FSX-Verdict", "keep"),
+                Word::Route { answer } => {
+                    event.add("FSX-Verdict", "route");
+                    event.add("FSX-Routes", &answer.routes.len().to_string());
+                }
+                Word::Reject { cause, reason } => {
+                    event.add("FSX-Verdict", "reject");
+                    refused(&mut event, *cause, reason);
+                }
+            }
+        }
+        Err(error) => {
+            event.add("FSX-Verdict", "none");
+            event.add("FSX-Reason", &error.to_string());
+        }
+    }
+    event.fire();
+}
+
+/// A gateway's health changed in a data centre: `up`, `down`, or `unknown` when the word on it was
+/// taken back.
+pub(crate) fn gateway(gateway_id: u32, data_centre: &str, health: &str) {
+    let Some(mut event) = Event::custom(c"fsx::gateway") else { return };
+    event.add("FSX-Gateway-ID", &gateway_id.to_string());
+    event.add("FSX-Data-Centre", data_centre);
+    event.add("FSX-Health", health);
+    event.fire();
+}
+
+/// The routing data moved on.
+pub(crate) fn generation(from: u64, to: u64) {
+    let Some(mut event) = Event::custom(c"fsx::generation") else { return };
+    event.add("FSX-Previous-Generation", &from.to_string());
+    event.add("FSX-Generation", &to.to_string());
+    event.fire();
+}
+
+/// A snapshot was refused, and what is in use stays.
+pub(crate) fn generation_refused(kept: u64, reason: &str) {
+    let Some(mut event) = Event::custom(c"fsx::generation") else { return };
+    event.add("FSX-Generation", &kept.to_string());
+    event.add("FSX-Refused", reason);
+    event.fire();
+}
+
+fn call(event: &mut Event, routing: &Routing) {
+    let facts = &routing.facts;
+    event.add("Unique-ID", &facts.call_id);
+    event.add("FSX-Called", &facts.called);
+    if let Some(number) = &routing.number {
+        event.add("FSX-Number", number);
+    }
+    event.add("FSX-Org", &facts.org.to_string());
+}
+
+fn refused(event: &mut Event, cause: u16, reason: &str) {
+    event.add("FSX-Cause", &cause.to_string());
+    event.add("FSX-Reason", reason);
+}
