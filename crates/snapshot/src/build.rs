@@ -265,7 +265,7 @@ impl Writer {
             put!(self, Bands, row.first_rate, row.rates, 0u64);
         }
         for row in &model.rates {
-            let currency = self.text(&row.currency);
+            let currency = self.text(row.currency.as_str());
             let (has_cost, cost) =
                 (row.cost_per_min.is_some(), row.cost_per_min.unwrap_or_default());
             let tariff = &row.tariff;

@@ -99,11 +99,19 @@ struct Ranks {
 /// The lists made so far, each stored once.
 struct Lists {
     bytes: Vec<u8>,
-    /// Line of a list by the hash of its entries; the next slot where two lists share one.
-    known: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
-    count: u64,
+    /// A list by the hash of its entries; in the next slot where two lists share one.
+    known: HashMap<u64, Known, BuildHasherDefault<Hashed>>,
+    /// The entries of all lists, one after another.
+    entries: Vec<Entry>,
     ranks: Ranks,
     keep_shorter: bool,
+}
+
+/// A list that is stored: its line, and its entries among all.
+struct Known {
+    line: u32,
+    from: u32,
+    len: u32,
 }
 
 /// Keys that are hashes already.
@@ -124,7 +132,8 @@ impl Hasher for Hashed {
 
 impl Lists {
     fn new(ranks: Ranks, keep_shorter: bool) -> Self {
-        Self { bytes: Vec::new(), known: HashMap::default(), count: 0, ranks, keep_shorter }
+        let (bytes, entries) = (Vec::new(), Vec::new());
+        Self { bytes, known: HashMap::default(), entries, ranks, keep_shorter }
     }
 
     /// The line of the list with these entries, which are in order.
@@ -134,51 +143,43 @@ impl Lists {
         });
         // Mixed once more, since the map takes the low bits.
         slot ^= slot >> 32;
-        let from = self.bytes.len();
-        self.write(entries);
-        // Whoever has the same bytes is the same list.
-        loop {
-            match self.known.get(&slot) {
-                Some(&line) => {
-                    let at = line as usize * ALIGN;
-                    let len = self.bytes.len() - from;
-                    if self.bytes[at..].len() >= 2 * len
-                        && self.bytes[at..at + len] == self.bytes[from..]
-                    {
-                        self.bytes.truncate(from);
-                        return line;
-                    }
-                    slot = slot.wrapping_add(1);
-                }
-                None => {
-                    let line = (from / ALIGN) as u32;
-                    self.known.insert(slot, line);
-                    self.count += 1;
-                    return line;
-                }
+        while let Some(known) = self.known.get(&slot) {
+            let (from, len) = (known.from as usize, known.len as usize);
+            if self.entries[from..from + len] == *entries {
+                return known.line;
             }
+            slot = slot.wrapping_add(1);
         }
+        let line = (self.bytes.len() / ALIGN) as u32;
+        let (from, len) = (self.entries.len() as u32, entries.len() as u32);
+        self.known.insert(slot, Known { line, from, len });
+        self.entries.extend_from_slice(entries);
+        self.write(entries);
+        line
     }
 
     fn write(&mut self, entries: &[Entry]) {
         let ranked = self.ranked(entries);
         self.bytes.extend_from_slice(&(entries.len() as u32).to_le_bytes());
         self.bytes.extend_from_slice(&(ranked as u32).to_le_bytes());
-        let group = |at: usize| match entries.get(at).map(|entry| self.ranks.terms[entry.rank()]) {
+        let terms = |at: usize| entries.get(at).map(|entry| self.ranks.terms[entry.rank()]);
+        let group = |of: Option<Terms>| match of {
             Some(Terms::Settled { cost_group, .. }) => Some(cost_group),
             _ => None,
         };
+        let (mut before, mut here) = (None, terms(0));
         for (at, entry) in entries.iter().enumerate() {
-            let (place, flags) = match self.ranks.terms[entry.rank()] {
-                Terms::Settled { rate, cost_group } if at < ranked => {
-                    let tied = group(at.wrapping_sub(1)) == Some(cost_group)
-                        || group(at + 1) == Some(cost_group);
+            let after = terms(at + 1);
+            let (place, flags) = match here {
+                Some(Terms::Settled { rate, cost_group }) if at < ranked => {
+                    let tied = [before, after].map(group).contains(&Some(cost_group));
                     (rate, if tied { ENTRY_RATE | ENTRY_TIED } else { ENTRY_RATE })
                 }
                 _ => (self.ranks.bands[entry.rank()], 0),
             };
             self.bytes.extend_from_slice(&place.to_le_bytes());
             self.bytes.extend_from_slice(&[entry.carrier(), 0, entry.prefix_len(), flags]);
+            (before, here) = (here, after);
         }
         self.bytes.resize(self.bytes.len().next_multiple_of(ALIGN), 0);
     }
@@ -235,7 +236,7 @@ pub(crate) fn index(model: &Model, settings: &BuildSettings) -> Index {
         open.push(Node { end: prefix.key.end(usize::from(prefix.len)), entries, line });
     }
     close(&mut open, &mut intervals, Key(u64::MAX), &mut spare);
-    Index { intervals, offers: lists.bytes, lists: lists.count, prefixes }
+    Index { intervals, offers: lists.bytes, lists: lists.known.len() as u64, prefixes }
 }
 
 /// Both in order into one.

@@ -21,38 +21,30 @@ pub(super) enum Target {
 /// Where the rows of a table went, by ID.
 ///
 /// Asked once for each of millions of numbers: IDs that a database counted up are looked up by
-/// place, and only a table with holes is hashed.
+/// place, and only those far above their number are hashed.
 pub(super) struct Targets {
-    known: HashMap<u32, Target>,
     by_place: Vec<Option<Target>>,
+    above: HashMap<u32, Target>,
 }
 
 impl Targets {
-    fn new() -> Self {
-        Self { known: HashMap::new(), by_place: Vec::new() }
+    /// For a table of so many rows.
+    fn new(rows: usize) -> Self {
+        Self { by_place: vec![None; 4 * rows + 1024], above: HashMap::new() }
     }
 
     fn insert(&mut self, id: u32, target: Target) -> Option<Target> {
-        self.known.insert(id, target)
-    }
-
-    /// Ends the inserting.
-    fn settle(mut self) -> Self {
-        let highest = self.known.keys().max().map_or(0, |&id| id as usize);
-        if highest < 4 * self.known.len() + 1024 {
-            self.by_place = vec![None; highest + 1];
-            for (id, target) in &self.known {
-                self.by_place[*id as usize] = Some(*target);
-            }
+        match self.by_place.get_mut(id as usize) {
+            Some(place) => place.replace(target),
+            None => self.above.insert(id, target),
         }
-        self
     }
 
     pub(super) fn get(&self, id: u32) -> Option<Target> {
-        if self.by_place.is_empty() {
-            return self.known.get(&id).copied();
+        match self.by_place.get(id as usize) {
+            Some(place) => *place,
+            None => self.above.get(&id).copied(),
         }
-        self.by_place.get(id as usize).copied().flatten()
     }
 }
 
@@ -61,7 +53,7 @@ pub(super) fn vet_carriers(
     report: &mut Report,
 ) -> Result<(Vec<Carrier>, Targets), BuildError> {
     let mut carriers = Vec::new();
-    let mut targets = Targets::new();
+    let mut targets = Targets::new(rows.carriers.len());
     let mut retail = 0;
     for row in &rows.carriers {
         let target = match row.kind.trim().to_ascii_lowercase().as_str() {
@@ -94,7 +86,7 @@ pub(super) fn vet_carriers(
     if carriers.len() > MAX_CARRIERS {
         return Err(BuildError::TooManyCarriers { got: carriers.len() });
     }
-    Ok((carriers, targets.settle()))
+    Ok((carriers, targets))
 }
 
 pub(super) fn vet_bands(
@@ -103,7 +95,7 @@ pub(super) fn vet_bands(
     report: &mut Report,
 ) -> (Vec<Band>, Targets) {
     let mut bands = Vec::new();
-    let mut targets = Targets::new();
+    let mut targets = Targets::new(rows.bands.len());
     for row in &rows.bands {
         let target = match carrier_at.get(row.carrier_id) {
             None => {
@@ -127,5 +119,5 @@ pub(super) fn vet_bands(
         };
         targets.insert(row.id, target);
     }
-    (bands, targets.settle())
+    (bands, targets)
 }

@@ -31,10 +31,28 @@ pub(crate) struct Band {
     pub(crate) rates: u32,
 }
 
+/// Three capital letters (ISO 4217).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Currency([u8; 3]);
+
+impl Currency {
+    pub(crate) fn new(text: &str) -> Option<Self> {
+        let letters: [u8; 3] = text.trim().as_bytes().try_into().ok()?;
+        letters
+            .iter()
+            .all(u8::is_ascii_alphabetic)
+            .then(|| Self(letters.map(|b| b.to_ascii_uppercase())))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 pub(crate) struct Rate {
     pub(crate) id: u32,
     pub(crate) tariff: Tariff,
-    pub(crate) currency: String,
+    pub(crate) currency: Currency,
     pub(crate) cost_per_min: Option<Nano>,
     pub(crate) start: i64,
     pub(crate) band: u32,

@@ -9,7 +9,7 @@ use fsx_core::{
 
 use super::{
     carriers::{Target, Targets},
-    model::{ABand, Band, Rate, Rewrite},
+    model::{ABand, Band, Currency, Rate, Rewrite},
     numbers::prefix_of,
     rules::compile,
 };
@@ -79,16 +79,22 @@ pub(super) fn vet_rates(
     a_band_at: &HashMap<u32, u32>,
     report: &mut Report,
 ) -> Vec<Rate> {
-    let mut fx: HashMap<String, Nano> = HashMap::new();
+    let mut fx: HashMap<Currency, Nano> = HashMap::new();
     for (currency, worth) in &rows.fx {
-        match Nano::parse(worth) {
-            Ok(worth) if worth > Nano::ZERO => {
-                fx.insert(currency.trim().to_ascii_uppercase(), worth);
+        match (Currency::new(currency), Nano::parse(worth)) {
+            (Some(currency), Ok(worth)) if worth > Nano::ZERO => {
+                fx.insert(currency, worth);
             }
-            _ => report.lose("FxRates", 0, format!("{currency}: rate {worth:?} is not positive")),
+            _ => report.lose(
+                "FxRates",
+                0,
+                format!("{currency:?} {worth:?}: expected a currency and a rate above 0"),
+            ),
         }
     }
-    fx.insert(settings.base_currency.to_ascii_uppercase(), Nano(NANO_PER_UNIT));
+    if let Some(base) = Currency::new(&settings.base_currency) {
+        fx.insert(base, Nano(NANO_PER_UNIT));
+    }
     let periods: HashMap<String, u32> = rows
         .periods
         .iter()
@@ -133,7 +139,7 @@ fn vet_rate(
     row: &RateRow,
     band: u32,
     settings: &BuildSettings,
-    fx: &HashMap<String, Nano>,
+    fx: &HashMap<Currency, Nano>,
     periods: &HashMap<String, u32>,
     format_at: &HashMap<String, u32>,
     a_band_at: &HashMap<u32, u32>,
@@ -145,15 +151,18 @@ fn vet_rate(
     };
     let rate_per_min = money("Rate", &row.rate)?;
     let setup = if row.setup.trim().is_empty() { Nano::ZERO } else { money("Setup", &row.setup)? };
-    let currency = row.currency.trim().to_ascii_uppercase();
-    if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_alphabetic()) {
-        return Err(format!("unknown currency {:?}", row.currency));
-    }
-    let format = |column: &str, name: &str| match name.trim().to_ascii_lowercase().as_str() {
+    let currency = Currency::new(&row.currency)
+        .ok_or_else(|| format!("unknown currency {:?}", row.currency))?;
+    // Most name none: nothing is copied for them.
+    let lower = |text: &str| match text.trim() {
+        "" => String::new(),
+        text => text.to_ascii_lowercase(),
+    };
+    let format = |column: &str, name: &str| match lower(name).as_str() {
         "" => Ok(NONE),
         name => format_at.get(name).copied().ok_or_else(|| format!("unknown {column} {name:?}")),
     };
-    let period = match row.period.trim().to_ascii_lowercase().as_str() {
+    let period = match lower(&row.period).as_str() {
         "" | "standard" => NONE,
         name => *periods.get(name).ok_or_else(|| format!("unknown Period {name:?}"))?,
     };
