@@ -43,7 +43,7 @@ fn samples_meet_at_the_same_paths() {
         }
         assert!(text.contains("modparam(\"fsx\", \"snapshot\""), "{file} names no snapshot");
     }
-    let folders = text("pkg/systemd/fsx.tmpfiles.conf");
+    let folders = text("pkg/tmpfiles.d/fsx.conf");
     for path in [freeswitch("snapshot"), freeswitch("spool"), freeswitch("socket")] {
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
         assert!(folders.contains(&format!(" {folder} ")), "the package makes no {folder}");

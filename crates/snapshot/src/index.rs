@@ -310,18 +310,21 @@ fn rank_bands(model: &Model, built_at: i64) -> Ranks {
             }
         })
         .collect();
-    let mut bands: Vec<u32> = (0..model.bands.len() as u32).collect();
-    bands.sort_by_key(|&at| {
-        let band = &model.bands[at as usize];
-        let carrier = band.carrier as usize;
-        let (class, cost) = match terms[at as usize] {
-            Terms::Settled { rate, .. } => (0, cost(rate)),
-            Terms::Open => (1, None),
-            Terms::Dead => (2, None),
-        };
-        let id = model.carriers.get(carrier).map_or(u32::MAX, |carrier| carrier.id);
-        (class, cost, unreliability.get(carrier).copied(), id, band.id)
-    });
+    // Keys are made once: a sort asks for each many times.
+    let mut keys: Vec<_> = (model.bands.iter().zip(&terms).zip(0u32..))
+        .map(|((band, terms), at)| {
+            let carrier = band.carrier as usize;
+            let (class, cost) = match *terms {
+                Terms::Settled { rate, .. } => (0u8, cost(rate)),
+                Terms::Open => (1, None),
+                Terms::Dead => (2, None),
+            };
+            let id = model.carriers.get(carrier).map_or(u32::MAX, |carrier| carrier.id);
+            (class, cost, unreliability.get(carrier).copied(), id, band.id, at)
+        })
+        .collect();
+    keys.sort_unstable();
+    let bands: Vec<u32> = keys.into_iter().map(|(.., at)| at).collect();
     let mut ranks = Ranks {
         of_band: vec![0; bands.len()],
         terms: Vec::with_capacity(bands.len()),

@@ -320,8 +320,9 @@ fn cgrates_sorts_ties_by_a_coin() {
     for _ in 0..ids.len() {
         ids.rotate_left(1);
         let mut deck = Deck::default();
-        ids.iter()
-            .for_each(|id| drop(deck.sells(*id, "44", if id % 4 == 0 { "0.01" } else { "0.02" })));
+        for id in ids {
+            deck.sells(id, "44", if id % 4 == 0 { "0.01" } else { "0.02" });
+        }
         assert_eq!(order(&deck.ready(), "442079460000"), [4, 8, 12, 2, 6, 10]);
     }
 }
