@@ -4,7 +4,7 @@
 //! reads back what they did, and leaves nothing behind, even when a test is killed.
 //!
 //! One file a noun:
-//! - [`place`]: what is installed here, and where ([`place::Bench`]); a scenario that lacks a
+//! - [`place`]: what is installed here, and where; a scenario that lacks a
 //!   program says `SKIPPED` and why ([`skip`]);
 //! - [`run_dir`], [`ports`], [`child`], [`wait`], [`template`]: what every guest needs;
 //! - [`freeswitch`], [`opensips`], [`sipp`], [`daemon`]: one guard for each program;

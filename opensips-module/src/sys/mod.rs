@@ -2,7 +2,7 @@
 //!
 //! Declared by us from the published interface, never generated, and as little as can be: a SIP
 //! message, a pseudo-variable's innards and an MI item are opaque, so that the releases may change
-//! them. The sizes below are those of every release in [`crate::release::KNOWN`]; the build checks
+//! them. The sizes below are those of every release in [`crate::release`]; the build checks
 //! them against the true headers where those are installed (`include/opensips/layout.c`).
 
 use core::ffi::{c_char, c_int, c_uint, c_ushort, c_void};
