@@ -17,6 +17,8 @@ mod daemon_gone;
 mod daemon_hung;
 #[path = "scenarios/emergency/scenario.rs"]
 mod emergency;
+#[path = "scenarios/failover-matrix/scenario.rs"]
+mod failover_matrix;
 #[path = "scenarios/failover-on-503/scenario.rs"]
 mod failover_on_503;
 #[path = "scenarios/gateway-down/scenario.rs"]
@@ -39,3 +41,5 @@ mod snapshot_torn;
 mod storm;
 #[path = "scenarios/switches-alone/scenario.rs"]
 mod switches_alone;
+#[path = "scenarios/transferred/scenario.rs"]
+mod transferred;

@@ -156,9 +156,13 @@ impl Bench {
         Rig { callers: 0, opensips, freeswitch, daemon, carriers, run, bench: self }
     }
 
+    /// `file` may end in a SIP status, `@STATUS@` inside: `carrier-refuses.xml 486`.
     fn carrier(&self, run: &RunDir, id: u32, file: &str) -> Sipp {
         let name = format!("gw{id}");
-        let scenario = run.write(&format!("sipp/{name}.xml"), &self.text(file));
+        let (file, status) = file.split_once(' ').unwrap_or((file, ""));
+        let words = template::words([("STATUS", status.to_owned())]);
+        let text = template::fill(file, &self.text(file), &words);
+        let scenario = run.write(&format!("sipp/{name}.xml"), &text);
         Sipp::carrier(&self.sipp, run, &name, &scenario, Ports::one())
     }
 }
