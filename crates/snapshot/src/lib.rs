@@ -20,5 +20,5 @@ mod vet;
 
 pub use build::{BuildError, BuildSettings, Built, IndexKind, build};
 pub use layout::FORMAT;
-pub use read::{OpenError, Snapshot, VerifyError};
+pub use read::{OpenError, OverrideEntry, PrivateNumber, Snapshot, VerifyError};
 pub use report::{Lost, Report};

@@ -5,6 +5,10 @@
 //! after it was opened gives wrong routes at worst, never a crash. [`Snapshot::verify`] is what
 //! tells damage from data.
 
+mod walk;
+
+pub use walk::{OverrideEntry, PrivateNumber};
+
 use std::fmt;
 
 use fsx_core::{

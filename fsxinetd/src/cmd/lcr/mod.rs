@@ -4,7 +4,10 @@
 
 mod batch;
 mod build;
+mod diff;
+mod dump;
 mod import;
+mod prefixes;
 mod route;
 #[cfg(test)]
 mod tests;
@@ -21,6 +24,8 @@ use fsx_live::LiveTable;
 use fsx_snapshot::Snapshot;
 
 pub use build::BuildArgs;
+pub use diff::DiffArgs;
+pub use dump::DumpArgs;
 pub use import::ImportArgs;
 pub use route::RouteArgs;
 pub use verify::VerifyArgs;
@@ -45,6 +50,12 @@ pub enum LcrCommand {
     Route(Box<RouteArgs>),
     /// Check a snapshot file through and through
     Verify(VerifyArgs),
+    /// Print everything that a snapshot holds
+    Dump(DumpArgs),
+    /// Say which numbers change route or price between two snapshots
+    Diff(DiffArgs),
+    /// Count what a snapshot holds
+    Stats(DumpArgs),
 }
 
 /// Runs it.
@@ -54,6 +65,9 @@ pub async fn run(command: LcrCommand) -> ExitCode {
         LcrCommand::Build(args) => build::build(args).await,
         LcrCommand::Route(args) => route::route(*args).await,
         LcrCommand::Verify(args) => verify::verify(&args),
+        LcrCommand::Dump(args) => dump::dump(&args),
+        LcrCommand::Diff(args) => diff::diff(&args),
+        LcrCommand::Stats(args) => dump::stats(&args),
     })
 }
 

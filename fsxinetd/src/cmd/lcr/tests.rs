@@ -214,3 +214,95 @@ async fn a_batch_is_answered_line_by_line() {
     assert_eq!(lines[5]["line"], 7);
     assert_eq!(lines[6]["emergency"], true);
 }
+
+#[tokio::test]
+async fn what_changes_between_two_snapshots_is_told_to_the_prefix() {
+    let dir = tempfile::tempdir().expect("dir");
+    let url = sample(dir.path()).await.to_string();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (a, b) = (path("a.fsx"), path("b.fsx"));
+    let at = "2026-01-20T20:00:00Z";
+    assert_eq!(
+        run(lcr(&["build", "--db", &url, "--out", &a, "--at", at])).await,
+        ExitCode::SUCCESS
+    );
+    let mut conn = open(&url.parse().expect("url"), db::Access::ReadWrite).await;
+    testing::run(
+        &mut conn,
+        "UPDATE LCRRates SET Rate = '0.02' WHERE ID = 20001;\n
+         INSERT INTO Bands (ID, BandName, CarrierID) VALUES (600, 'Spain', 101);\n
+         INSERT INTO Numbers (Number, BandID) VALUES ('34', 600), ('3491', 600);\n
+         INSERT INTO LCRRates (BandID, Rate, Currency) VALUES (600, '0.01', 'GBP');\n
+         INSERT INTO Overrides (OrgID, Prefix, CarrierID, Action) VALUES (0, '4477005', 102, 'PREFER');\n",
+    )
+    .await;
+    conn.close().await;
+    assert_eq!(
+        run(lcr(&["build", "--db", &url, "--out", &b, "--at", at])).await,
+        ExitCode::SUCCESS
+    );
+    let changes = |words: &[&str]| {
+        let LcrCommand::Diff(args) =
+            lcr(&[&["diff", &a, &b, "--at", at, "--json"], words].concat())
+        else {
+            panic!("diff is diff")
+        };
+        let load = |path: &str| diff::load(Path::new(path)).map_err(|e| format!("{e:?}"));
+        let mut out = Vec::new();
+        let (a, b) = (load(&a).expect("a"), load(&b).expect("b"));
+        diff::compare(&args, &a, &b, args_at(&["--at", at]).expect("at"), &mut out)
+            .expect("compares");
+        let text = String::from_utf8(out).expect("text");
+        text.lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"))
+            .collect::<Vec<_>>()
+    };
+    let all = changes(&["--dc", "NYC1"]);
+    let told: Vec<String> = all[..all.len() - 1]
+        .iter()
+        .map(|c| {
+            let prefixes = c["prefixes"].as_array().expect("prefixes").iter();
+            let prefixes: Vec<_> = prefixes.map(|p| p.as_str().unwrap_or("")).collect();
+            format!("{} {}", c["change"].as_str().unwrap_or(""), prefixes.join(" "))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "gained 34",
+            "price 4477000 4477001 4477002 4477003 4477004",
+            "route 4477005",
+            "price 4477006 4477007 4477008 4477009",
+        ]
+    );
+    assert_eq!(all[1]["before"]["routes"][0]["cost_per_min"], "0.0175");
+    assert_eq!(all[1]["after"]["routes"][0]["cost_per_min"], "0.025");
+    assert_eq!(all.last().expect("totals")["prefixes_changed"]["price"], 9);
+
+    // The same file twice, and files that are none.
+    let same = ["diff", &a, &a];
+    assert_eq!(run(lcr(&same)).await, ExitCode::SUCCESS);
+    assert_eq!(run(lcr(&["diff", &a, &path("none")])).await, ExitCode::from(2));
+    std::fs::write(path("torn"), "FSXROUTE").expect("writes");
+    assert_eq!(run(lcr(&["diff", &path("torn"), &b])).await, ExitCode::FAILURE);
+    assert_eq!(run(lcr(&["stats", &path("torn")])).await, ExitCode::FAILURE);
+    assert_eq!(run(lcr(&["dump", &path("none")])).await, ExitCode::from(2));
+
+    // What is in it.
+    let data = diff::load(Path::new(&b)).expect("b");
+    let mut out = Vec::new();
+    dump::write_all(&data, true, &mut out).expect("dumps");
+    let text = String::from_utf8(out).expect("text");
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let has = |is: &str| lines.iter().filter(|line| line["is"] == is).count();
+    assert_eq!((has("snapshot"), has("override"), has("private number")), (1, 2, 1));
+    let spain = lines.iter().find(|l| l["is"] == "numbers" && l["prefixes"][0] == "340");
+    assert!(spain.is_some(), "{text}");
+    let counts = dump::counts(&data);
+    assert_eq!(counts["bytes"], std::fs::metadata(&b).expect("there").len());
+    assert!(counts["lists"].as_u64().is_some_and(|n| n >= 3), "{counts}");
+    assert_eq!(run(lcr(&["stats", &b, "--json"])).await, ExitCode::SUCCESS);
+    assert_eq!(run(lcr(&["stats", &b])).await, ExitCode::SUCCESS);
+    assert_eq!(run(lcr(&["dump", &b])).await, ExitCode::SUCCESS);
+}
