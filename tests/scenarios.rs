@@ -25,6 +25,8 @@ mod failover_on_503;
 mod gateway_down;
 #[path = "scenarios/gateway-full/scenario.rs"]
 mod gateway_full;
+#[path = "scenarios/lcr-dialplan-unchanged/scenario.rs"]
+mod lcr_dialplan_unchanged;
 #[path = "scenarios/policy-late/scenario.rs"]
 mod policy_late;
 #[path = "scenarios/policy-over-event-socket/scenario.rs"]
