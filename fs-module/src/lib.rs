@@ -19,6 +19,7 @@
 
 #![deny(unsafe_code)]
 
+mod allowlist;
 mod api;
 mod attempt;
 mod bill;
@@ -78,6 +79,7 @@ impl register::Module for Fsx {
         registrar.core_shutdown::<housekeeping::CoreShutdown>();
         let world = world::make();
         lcr::register(registrar, world);
+        allowlist::check();
         log::notice(format_args!(
             "fsx {BUILD_ID} loaded into FreeSWITCH {}, generation {}",
             host::core::version(),

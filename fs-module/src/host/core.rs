@@ -21,3 +21,8 @@ pub(crate) fn has_module(name: &str) -> bool {
     // SAFETY: a NUL-ended string, looked up under the loader's own lock.
     unsafe { sys::switch_loadable_module_exists(name.as_ptr()) == sys::STATUS_SUCCESS }
 }
+
+/// Whether this release can keep interfaces of modules out by a list (1.11.2 and later).
+pub(crate) fn has_interface_allowlist() -> bool {
+    super::late::has_interface_allowlist()
+}

@@ -26,3 +26,8 @@ fn symbol(name: &CStr) -> Option<core::ptr::NonNull<libc::c_void>> {
     // SAFETY: a NUL-ended name; the default scope holds libfreeswitch, which the program links.
     core::ptr::NonNull::new(unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) })
 }
+
+/// Whether the running release has the interface allowlist: it came with this function (1.11.2).
+pub(super) fn has_interface_allowlist() -> bool {
+    symbol(c"switch_loadable_module_dump_interface_allowlist").is_some()
+}
