@@ -5,11 +5,11 @@ use std::{collections::HashMap, fmt};
 use fsx_core::{Country, Nano, data::OverrideAction};
 
 use crate::{
-    Lost, Report, index,
+    Lost, Report, hashed, index,
     layout::{
         ALIGN, AT_BUILT, AT_COUNTRY, AT_FILE_LEN, AT_FLAGS, AT_FORMAT, AT_GENERATION,
         AT_HEADER_CRC, AT_HORIZON, AT_REFERENCE, AT_SECTIONS, AT_TABLE, FLAG_OVERRIDES,
-        FLAG_SHORTER, FORMAT, HEADER, HEADS, MAGIC, NONE, Section, TABLE_ROW,
+        FLAG_SHORTER, FORMAT, HEADER, HEADS, MAGIC, NONE, Section, TABLE_ROW, u16_at,
     },
     rows::Rows,
     vet::{self, Model, Prefix, Rewrite},
@@ -190,7 +190,8 @@ pub fn build(rows: &Rows, settings: &BuildSettings) -> Result<Built, BuildError>
 /// Sections in the making.
 struct Writer {
     sections: Vec<Vec<u8>>,
-    texts: HashMap<String, u32>,
+    /// Texts by their hash; in the next slot where two share one.
+    texts: HashMap<u64, u32, hashed::Build>,
 }
 
 /// Adds fields to a section, little-endian.
@@ -203,26 +204,32 @@ macro_rules! put {
 
 impl Writer {
     fn new() -> Self {
-        Self { sections: vec![Vec::new(); Section::COUNT], texts: HashMap::new() }
+        Self { sections: vec![Vec::new(); Section::COUNT], texts: HashMap::default() }
     }
 
     fn text(&mut self, text: &str) -> u32 {
         if text.is_empty() {
             return NONE;
         }
-        if let Some(&at) = self.texts.get(text) {
-            return at;
-        }
         // Longer texts than any column holds are cut at a character.
         let mut len = text.len().min(usize::from(u16::MAX));
         while !text.is_char_boundary(len) {
             len -= 1;
         }
+        let text = &text[..len];
         let out = &mut self.sections[Section::Texts as usize];
+        let mut slot = hashed::text(text);
+        while let Some(&at) = self.texts.get(&slot) {
+            let stored = out.get(at as usize + 2..at as usize + 2 + len);
+            if usize::from(u16_at(out, at as usize)) == len && stored == Some(text.as_bytes()) {
+                return at;
+            }
+            slot = slot.wrapping_add(1);
+        }
         let at = out.len() as u32;
         out.extend_from_slice(&(len as u16).to_le_bytes());
-        out.extend_from_slice(&text.as_bytes()[..len]);
-        self.texts.insert(text.to_owned(), at);
+        out.extend_from_slice(text.as_bytes());
+        self.texts.insert(slot, at);
         at
     }
 
@@ -250,7 +257,7 @@ impl Writer {
         (first, rewrites.len() as u32)
     }
 
-    fn rows(&mut self, model: &Model) {
+    fn rows(&mut self, model: &Model<'_>) {
         for row in &model.carriers {
             let name = self.text(&row.name);
             let flags = u32::from(row.closed_loop)
@@ -260,7 +267,7 @@ impl Writer {
             put!(self, Carriers, 0u32, 0u64);
         }
         for row in &model.bands {
-            let name = self.text(&row.name);
+            let name = self.text(row.name);
             put!(self, Bands, row.id, name, row.carrier, u32::from(row.enabled));
             put!(self, Bands, row.first_rate, row.rates, 0u64);
         }

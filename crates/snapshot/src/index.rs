@@ -4,15 +4,12 @@
 //! open prefixes gives at every point the longest match of every carrier; each distinct list is
 //! stored once, cheapest offer first.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
-};
+use std::collections::HashMap;
 
 use fsx_core::digits::Key;
 
 use crate::{
-    BuildSettings,
+    BuildSettings, hashed,
     layout::{ALIGN, ENTRY_RATE, ENTRY_TIED, NONE},
     vet::Model,
 };
@@ -100,7 +97,7 @@ struct Ranks {
 struct Lists {
     bytes: Vec<u8>,
     /// A list by the hash of its entries; in the next slot where two lists share one.
-    known: HashMap<u64, Known, BuildHasherDefault<Hashed>>,
+    known: HashMap<u64, Known, hashed::Build>,
     /// The entries of all lists, one after another.
     entries: Vec<Entry>,
     ranks: Ranks,
@@ -114,22 +111,6 @@ struct Known {
     len: u32,
 }
 
-/// Keys that are hashes already.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("only whole words are hashed");
-    }
-    fn write_u64(&mut self, word: u64) {
-        self.0 = word;
-    }
-}
-
 impl Lists {
     fn new(ranks: Ranks, keep_shorter: bool) -> Self {
         let (bytes, entries) = (Vec::new(), Vec::new());
@@ -138,11 +119,7 @@ impl Lists {
 
     /// The line of the list with these entries, which are in order.
     fn line(&mut self, entries: &[Entry]) -> u32 {
-        let mut slot = entries.iter().fold(entries.len() as u64, |hash, entry| {
-            (hash.rotate_left(5) ^ entry.0).wrapping_mul(0x517c_c1b7_2722_0a95)
-        });
-        // Mixed once more, since the map takes the low bits.
-        slot ^= slot >> 32;
+        let mut slot = hashed::words(entries.iter().map(|entry| entry.0));
         while let Some(known) = self.known.get(&slot) {
             let (from, len) = (known.from as usize, known.len as usize);
             if self.entries[from..from + len] == *entries {
@@ -199,7 +176,7 @@ impl Lists {
 
 /// Builds the index over the rows for everyone. With `shorter_prefix` a list keeps all matching
 /// prefixes of a carrier instead of the longest.
-pub(crate) fn index(model: &Model, settings: &BuildSettings) -> Index {
+pub(crate) fn index(model: &Model<'_>, settings: &BuildSettings) -> Index {
     let keep_shorter = settings.shorter_prefix;
     let ranks = rank_bands(model, settings.built_at);
     let mut lists = Lists::new(ranks, keep_shorter);
@@ -281,7 +258,7 @@ fn mark(intervals: &mut Vec<Interval>, low: Key, line: u32) {
 
 /// Puts bands in the order of step 13: cost, then the best gateway's reliability, then the carrier.
 /// Bands whose price depends on the call come after, dead ones last.
-fn rank_bands(model: &Model, built_at: i64) -> Ranks {
+fn rank_bands(model: &Model<'_>, built_at: i64) -> Ranks {
     let unreliability: Vec<u8> = model
         .carriers
         .iter()

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod build;
+mod hashed;
 mod index;
 mod layout;
 mod read;

@@ -89,11 +89,11 @@ pub(super) fn vet_carriers(
     Ok((carriers, targets))
 }
 
-pub(super) fn vet_bands(
-    rows: &Rows,
+pub(super) fn vet_bands<'a>(
+    rows: &'a Rows,
     carrier_at: &Targets,
     report: &mut Report,
-) -> (Vec<Band>, Targets) {
+) -> (Vec<Band<'a>>, Targets) {
     let mut bands = Vec::new();
     let mut targets = Targets::new(rows.bands.len());
     for row in &rows.bands {
@@ -107,7 +107,7 @@ pub(super) fn vet_bands(
                 let routes = matches!(carrier_at.get(row.carrier_id), Some(Target::At(_)));
                 bands.push(Band {
                     id: row.id,
-                    name: row.name.clone(),
+                    name: &row.name,
                     carrier: if routes { owner } else { NONE },
                     retail: if routes { NONE } else { owner },
                     enabled: row.enabled,

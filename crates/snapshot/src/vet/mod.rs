@@ -21,11 +21,11 @@ use numbers::{Numbers, refuse_lost_carriers, vet_numbers};
 use rates::{vet_a_bands, vet_formats, vet_rates};
 use rules::{vet_closed_loop, vet_countries, vet_dialling_rules, vet_orgs, vet_overrides};
 
-pub(crate) fn vet(
-    rows: &Rows,
+pub(crate) fn vet<'a>(
+    rows: &'a Rows,
     settings: &BuildSettings,
     report: &mut Report,
-) -> Result<Model, BuildError> {
+) -> Result<Model<'a>, BuildError> {
     report.rows_in = (rows.carriers.len()
         + rows.bands.len()
         + rows.numbers.len()

@@ -19,9 +19,9 @@ pub(crate) struct Carrier {
     pub(crate) weighted: bool,
 }
 
-pub(crate) struct Band {
+pub(crate) struct Band<'a> {
     pub(crate) id: u32,
-    pub(crate) name: String,
+    pub(crate) name: &'a str,
     /// Its carrier; none for a band of a retail deck.
     pub(crate) carrier: u32,
     /// Its retail deck; none for a band that routes.
@@ -166,9 +166,9 @@ pub(crate) struct CountryRules {
     pub(crate) emergency_gateways: Vec<u32>,
 }
 
-pub(crate) struct Model {
+pub(crate) struct Model<'a> {
     pub(crate) carriers: Vec<Carrier>,
-    pub(crate) bands: Vec<Band>,
+    pub(crate) bands: Vec<Band<'a>>,
     pub(crate) rates: Vec<Rate>,
     pub(crate) gateways: Vec<Gateway>,
     /// Sorted; at most one row for a carrier and prefix.

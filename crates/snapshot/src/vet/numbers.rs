@@ -30,7 +30,7 @@ pub(super) struct Numbers {
 pub(super) fn vet_numbers(
     rows: &Rows,
     settings: &BuildSettings,
-    bands: &[Band],
+    bands: &[Band<'_>],
     band_at: &Targets,
     report: &mut Report,
 ) -> Numbers {
@@ -88,7 +88,7 @@ pub(super) fn vet_numbers(
 pub(super) fn refuse_lost_carriers(
     rows: &Rows,
     carriers: &[Carrier],
-    bands: &[Band],
+    bands: &[Band<'_>],
     numbers: &[PublicNumber],
     private: &[Number],
     report: &Report,

@@ -73,7 +73,7 @@ pub(super) fn vet_a_bands(rows: &Rows) -> (Vec<ABand>, HashMap<u32, u32>) {
 pub(super) fn vet_rates(
     rows: &Rows,
     settings: &BuildSettings,
-    bands: &mut [Band],
+    bands: &mut [Band<'_>],
     band_at: &Targets,
     format_at: &HashMap<String, u32>,
     a_band_at: &HashMap<u32, u32>,
