@@ -35,6 +35,8 @@ mod policy_over_event_socket;
 mod proxy_fails_over;
 #[path = "scenarios/same-answer-everywhere/scenario.rs"]
 mod same_answer_everywhere;
+#[path = "scenarios/same-carriers-as-mod-lcr/scenario.rs"]
+mod same_carriers_as_mod_lcr;
 #[path = "scenarios/snapshot-swapped-mid-call/scenario.rs"]
 mod snapshot_swapped_mid_call;
 #[path = "scenarios/snapshot-torn/scenario.rs"]
