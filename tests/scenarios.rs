@@ -27,6 +27,8 @@ mod gateway_down;
 mod gateway_full;
 #[path = "scenarios/lcr-dialplan-unchanged/scenario.rs"]
 mod lcr_dialplan_unchanged;
+#[path = "scenarios/policy-by-name/scenario.rs"]
+mod policy_by_name;
 #[path = "scenarios/policy-late/scenario.rs"]
 mod policy_late;
 #[path = "scenarios/policy-over-event-socket/scenario.rs"]

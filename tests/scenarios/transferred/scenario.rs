@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use fsx_core::{Nano, data::LiveView as _};
+use fsx_live::LiveTable;
 use fsx_test_support::{
     rig::{Bench, Call, Rig},
     wait,
@@ -56,6 +58,14 @@ fn transferred() {
         );
         assert!(attempt["cost"].as_str().is_some_and(|cost| cost != "0"), "{record:#}");
     }
+    let costs =
+        records.iter().flat_map(|record| record["attempts"].as_array().into_iter().flatten());
+    let spent: i64 = costs
+        .filter_map(|attempt| attempt["cost"].as_str())
+        .map(|cost| Nano::parse(cost).expect("money").0)
+        .sum();
+    let live = LiveTable::open(rig.daemon().file("routing.live")).expect("the live table");
+    assert_eq!(live.spend(37), Some(Nano(spent)), "what all four attempts cost, and no more");
     rig.close();
 }
 
