@@ -12,7 +12,8 @@ want=${1:-run}
 rust_needed=1.94 # rust-version in Cargo.toml; sqlx asks for it.
 
 say() { printf 'setup: %s\n' "$*" >&2; }
-have() { command -v "$1" >/dev/null 2>&1; }
+# A program, not a word of the shell's own (kill is both).
+have() { type -P "$1" >/dev/null; }
 # Debian keeps daemons outside the path of ordinary users.
 PATH=$PATH:/usr/sbin:/sbin:/usr/libexec
 
@@ -31,6 +32,7 @@ test)
         'mariadb|mariadb-client-core|mariadb|tests of the MariaDB feed'
         'sipp|sip-tester|sipp|scenarios with real switches'
         'sqlite3|sqlite3|sqlite|tests that look into the embedded database'
+        'kill|procps|procps-ng|tests that stop what they started'
         'curl|curl|curl|tests of the HTTP answers'
         'xmllint|libxml2-utils|libxml2|tests of the XML answers'
     )
