@@ -383,7 +383,9 @@ impl Writer {
             let at = self.text(text.trim());
             put!(self, Gateways, at);
         }
-        put!(self, Gateways, 0u32, gateway.centre_bits, 0u64, 0u64, 0u64);
+        put!(self, Gateways, 0u32, 0u64, 0u64, 0u64, 0u64);
+        put!(self, GatewayTerms, gateway.centre_bits, row.id, row.conc_calls, row.max_cps);
+        put!(self, GatewayTerms, row.weight, row.reliability, u8::from(checked), 0u16, 0u32);
     }
 
     fn index(&mut self, index: &index::Index, kind: IndexKind) {

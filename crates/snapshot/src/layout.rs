@@ -97,15 +97,17 @@ pub(crate) enum Section {
     DataCentres,
     /// Numbers of retail decks, by deck, organisation, prefix and length.
     Retail,
+    /// What a decision reads of gateways, two to a cache line; the rest is in `Gateways`.
+    GatewayTerms,
 }
 
 impl Section {
-    pub(crate) const COUNT: usize = 27;
+    pub(crate) const COUNT: usize = 28;
 
     /// Bytes of one row.
     pub(crate) const ROW: [usize; Self::COUNT] = [
         1, 4, 16, 32, 32, 80, 96, 8, 8, 8, 4, OFFER, 24, 32, 8, 56, 16, 32, 4, 4, 8, 16, 16, 16,
-        16, 4, 24,
+        16, 4, 24, 32,
     ];
 
     /// Names for error messages and `dump`.
@@ -137,6 +139,7 @@ impl Section {
         "A-band prefixes",
         "data centres",
         "retail numbers",
+        "gateway terms",
     ];
 }
 

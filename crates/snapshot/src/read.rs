@@ -198,7 +198,12 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
         }
         let heads = spans[Section::Heads as usize].rows as usize;
         let bounds = spans[Section::Bounds as usize].rows;
-        if (heads != 0 && heads != HEADS) || bounds != spans[Section::BoundLists as usize].rows {
+        let rows = |section: Section| spans[section as usize].rows;
+        if rows(Section::GatewayTerms) != rows(Section::Gateways) {
+            let section = Section::NAMES[Section::GatewayTerms as usize];
+            return Err(OpenError::Section { section });
+        }
+        if (heads != 0 && heads != HEADS) || bounds != rows(Section::BoundLists) {
             return Err(OpenError::Section { section: Section::NAMES[Section::Heads as usize] });
         }
         let country = [file[AT_COUNTRY], file[AT_COUNTRY + 1]];
@@ -571,15 +576,15 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
     }
 
     fn gateway_terms(&self, at: Index) -> Option<GatewayTerms> {
-        let row = self.row(Section::Gateways, at.0);
+        let row = self.row(Section::GatewayTerms, at.0);
         (!row.is_empty()).then(|| GatewayTerms {
-            id: u32_at(row, 0),
-            data_centres: u64_at(row, 64),
-            conc_calls: u32_at(row, 8),
-            max_cps: u32_at(row, 12),
-            weight: u32_at(row, 16),
-            reliability: row[20],
-            health_checked: row[21] != 0,
+            data_centres: u64_at(row, 0),
+            id: u32_at(row, 8),
+            conc_calls: u32_at(row, 12),
+            max_cps: u32_at(row, 16),
+            weight: u32_at(row, 20),
+            reliability: row[24],
+            health_checked: row[25] != 0,
         })
     }
 
