@@ -231,12 +231,12 @@ fn reload(rooms: &Rooms) {
     notify::ready("up");
 }
 
-/// What the feed is to do; nothing where its database is not defined.
+/// What the feed is to do; nothing where there is neither its database nor a source.
 ///
 /// # Errors
 /// One line that names the key.
 pub(crate) fn feed_settings(config: &Config) -> Result<Option<FeedSettings>, String> {
-    if config.databases.contains_key(&config.feed.database) {
+    if config.databases.contains_key(&config.feed.database) || !config.feed.source.is_empty() {
         FeedSettings::from_config(config).map(Some)
     } else {
         Ok(None)

@@ -332,11 +332,18 @@ fn check_values(config: &Config, lines: &Lines, problems: &mut Vec<Problem>) {
         ("policy.runs_per_vm", config.policy.runs_per_vm),
         ("policy.max_actions", config.policy.max_actions),
         ("feed.reference_seconds", config.feed.reference_seconds),
+        ("feed.source_timeout_s", config.feed.source_timeout_s),
+        ("feed.source_max_mib", config.feed.source_max_mib),
         ("cdr.spool_interval_ms", config.cdr.spool_interval_ms),
     ] {
         if value == 0 {
             wrong(path, "expected at least 1, got 0".to_owned());
         }
+    }
+    let source = &config.feed.source;
+    if !source.is_empty() && crate::feed::source_address(source).is_none() {
+        let expected = "expected http://host/path or https://host/path";
+        wrong("feed.source", format!("{expected}, got \"{source}\""));
     }
     if config.feed.max_loss_percent > 100 {
         let got = config.feed.max_loss_percent;

@@ -61,6 +61,13 @@ impl Default for Site {
 pub struct Feed {
     /// Alias in `[databases]` that holds the nine LCR tables.
     pub database: String,
+    /// Where a snapshot that was built elsewhere is fetched from, `http://…` or `https://…`; empty
+    /// builds one here. The database, where there is one, then gives health and spend only.
+    pub source: String,
+    /// A fetch that takes longer is given up, in seconds.
+    pub source_timeout_s: u32,
+    /// A larger snapshot is not fetched, in MiB.
+    pub source_max_mib: u32,
     /// The routing file that the switches map.
     pub snapshot: PathBuf,
     /// The small shared table beside it.
@@ -86,6 +93,9 @@ impl Default for Feed {
     fn default() -> Self {
         Self {
             database: "LCR_RO".to_owned(),
+            source: String::new(),
+            source_timeout_s: 120,
+            source_max_mib: 4096,
             snapshot: "/var/lib/fsx/routing.snapshot".into(),
             live: "/var/lib/fsx/routing.live".into(),
             interval_s: 60,

@@ -70,6 +70,7 @@ fn wrong_values_are_named_with_their_lines() {
         ("[esl]\nallow = [\"localhost\"]\n", "2: allow in [esl]: expected an address"),
         ("[decide]\nmode = \"rw\"\n", "2: mode in [decide]: expected octal"),
         ("[site]\nhome_country = \"GBR\"\n", "2: home_country in [site]: expected two letters"),
+        ("[feed]\nsource = \"routes.fsx\"\n", "2: source in [feed]: expected http://"),
         ("[cdr]\ndeliver_url = \"https://x\"\n", "2: deliver_url in [cdr]: expected http://"),
         ("[log]\nformat = \"xml\"\n", "2: format in [log]: unknown variant"),
         ("[feed]\ndatabase = \"${NOT_SET}\"\n", "2: database: environment variable NOT_SET"),

@@ -35,6 +35,14 @@ pub enum FeedError {
     /// The live table.
     #[error(transparent)]
     Live(#[from] LiveError),
+    /// The snapshot of another host.
+    #[error("{url}: {reason}")]
+    Fetch {
+        /// Where it was asked for.
+        url: String,
+        /// What came of it.
+        reason: String,
+    },
     /// The build did not end: a fault in fsx.
     #[error("the build stopped short: {0}")]
     Stopped(String),

@@ -9,16 +9,16 @@ use tracing::{debug, info, warn};
 use super::changes::{self, Stamp};
 use super::live::LiveRows;
 use super::run::{FIRST_BACKOFF, FeedSettings, MOST_BACKOFF, identity, same_file};
-use crate::db::{Access, Conn, DbError, Schema};
+use crate::db::{Access, Conn, DbError, DbUrl, Schema};
 
 /// Keeps the live table at what the database says. Never ends, never gives up; drop it to stop it.
-pub(super) async fn follow(settings: FeedSettings, live: Arc<LiveTable>) {
+pub(super) async fn follow(settings: FeedSettings, url: DbUrl, live: Arc<LiveTable>) {
     let mut pause = FIRST_BACKOFF;
     let mut rows = LiveRows::default();
     let mut away = false;
     loop {
         let mut rounds = 0u64;
-        let Err(error) = session(&settings, &live, &mut rows, &mut rounds, &mut away).await;
+        let Err(error) = session(&settings, &url, &live, &mut rows, &mut rounds, &mut away).await;
         if rounds > 0 {
             pause = FIRST_BACKOFF;
         }
@@ -37,17 +37,18 @@ pub(super) async fn follow(settings: FeedSettings, live: Arc<LiveTable>) {
 /// One connection, as long as it lasts.
 async fn session(
     settings: &FeedSettings,
+    url: &DbUrl,
     live: &LiveTable,
     rows: &mut LiveRows,
     rounds: &mut u64,
     away: &mut bool,
 ) -> Result<std::convert::Infallible, DbError> {
-    let file = identity(&settings.url);
-    let mut conn = Conn::open(&settings.url, Access::ReadOnly, settings.connect_timeout).await?;
+    let file = identity(url);
+    let mut conn = Conn::open(url, Access::ReadOnly, settings.connect_timeout).await?;
     let schema = Schema::read(&mut conn).await?;
     let mut seen: Option<Stamp> = None;
     loop {
-        same_file(&settings.url, file)?;
+        same_file(url, file)?;
         // In MariaDB the two small tables cost no more than asking whether they have changed.
         let stamp = if conn.is_sqlite() { Some(changes::stamp(&mut conn).await?) } else { None };
         if stamp.as_ref().is_none_or(|now| now.moved_since(seen.as_ref())) {

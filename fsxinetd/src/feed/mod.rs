@@ -9,11 +9,13 @@
 //! - [`read()`]: all tables as rows, of one instant;
 //! - [`make()`]: rows to a verified snapshot;
 //! - [`publish()`]: onto disk, in place, named;
-//! - [`Feed`]: the loop of the daemon.
+//! - [`Feed`]: the loop of the daemon, which builds or, where `feed.source` says so, fetches what another
+//!   host has built.
 
 mod changes;
 mod defaults;
 mod error;
+mod fetch;
 mod follow;
 mod live;
 mod make;
@@ -27,6 +29,7 @@ mod tests;
 pub(crate) mod text;
 
 pub use error::FeedError;
+pub use fetch::source_address;
 pub use live::TableLive;
 pub use make::{MakeSettings, make};
 pub use publish::{load, next_generation, publish, write_file};

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::changes::{self, Stamp};
+use super::fetch::{Fetcher, Source};
 use super::follow::follow;
 use super::{FeedError, MakeSettings, load, make, next_generation, publish, read};
 use crate::config::{Config, UnusablePrefix};
@@ -22,8 +23,10 @@ use crate::published::{Published, PublishedHandle};
 /// What the feed is to do.
 #[derive(Clone, Debug)]
 pub struct FeedSettings {
-    /// The LCR database.
-    pub url: DbUrl,
+    /// The LCR database; without one there must be a source.
+    pub url: Option<DbUrl>,
+    /// The snapshot of another host, fetched instead of building one.
+    pub source: Option<Source>,
     /// The routing file.
     pub snapshot: PathBuf,
     /// The live table.
@@ -49,10 +52,16 @@ impl FeedSettings {
     pub fn from_config(config: &Config) -> Result<Self, String> {
         let feed = &config.feed;
         let alias = &feed.database;
-        let database = config.databases.get(alias).ok_or_else(|| {
-            format!("feed.database is \"{alias}\", and there is no [databases.{alias}]")
-        })?;
-        let url = database.url.parse().map_err(|e| format!("databases.{alias}.url: {e}"))?;
+        let source = Source::from_config(feed);
+        let database = config.databases.get(alias);
+        if database.is_none() && source.is_none() {
+            return Err(format!(
+                "feed.database is \"{alias}\", and there is no [databases.{alias}]"
+            ));
+        }
+        let url = database.map(|database| database.url.parse()).transpose();
+        let url = url.map_err(|e| format!("databases.{alias}.url: {e}"))?;
+        let acquire_ms = database.map_or(3000, |database| database.acquire_timeout_ms);
         let home = config.site.home_country.as_str();
         let home_country = match home {
             "" => None,
@@ -62,11 +71,12 @@ impl FeedSettings {
         };
         Ok(Self {
             url,
+            source,
             snapshot: feed.snapshot.clone(),
             live: feed.live.clone(),
             interval: Duration::from_secs(feed.interval_s.into()),
             live_interval: Self::LIVE_INTERVAL,
-            connect_timeout: Duration::from_millis(database.acquire_timeout_ms.into()),
+            connect_timeout: Duration::from_millis(acquire_ms.into()),
             make: MakeSettings {
                 reference_seconds: feed.reference_seconds,
                 home_country,
@@ -184,11 +194,18 @@ impl Feed {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         // Dropped with this future, which ends it.
         let mut followers = JoinSet::new();
-        followers.spawn(follow(self.settings.clone(), self.live.clone()));
+        if let Some(url) = self.settings.url.clone() {
+            followers.spawn(follow(self.settings.clone(), url, self.live.clone()));
+        }
         let mut pause = FIRST_BACKOFF;
         loop {
             let session = async {
-                match self.session().await {
+                let ended = match (&self.settings.source, &self.settings.url) {
+                    (Some(source), _) => self.fetching(source.clone()).await,
+                    (None, Some(url)) => self.session(url.clone()).await,
+                    (None, None) => std::future::pending().await,
+                };
+                match ended {
                     Ok(never) => match never {},
                     Err(error) => error,
                 }
@@ -213,11 +230,9 @@ impl Feed {
     }
 
     /// One connection, as long as it lasts.
-    async fn session(&mut self) -> Result<std::convert::Infallible, FeedError> {
-        let settings = &self.settings;
-        let file = identity(&settings.url);
-        let mut conn =
-            Conn::open(&settings.url, Access::ReadOnly, settings.connect_timeout).await?;
+    async fn session(&mut self, url: DbUrl) -> Result<std::convert::Infallible, FeedError> {
+        let file = identity(&url);
+        let mut conn = Conn::open(&url, Access::ReadOnly, self.settings.connect_timeout).await?;
         changes::prepare(&mut conn).await;
         let mut read_stamp: Option<Stamp> = None;
         let mut read_at = Instant::now();
@@ -225,7 +240,7 @@ impl Feed {
         let (mut asked, mut refused) = (false, false);
         let every = self.settings.interval;
         loop {
-            same_file(&self.settings.url, file)?;
+            same_file(&url, file)?;
             let due = looked_at.is_none_or(|at| !every.is_zero() && at.elapsed() >= every);
             if due || asked {
                 looked_at = Some(Instant::now());
@@ -306,6 +321,79 @@ impl Feed {
             status.build_time = build_time;
             status.report = Some(Arc::new(report));
             status.stale_fx = stale_fx;
+        });
+        Ok(())
+    }
+
+    /// Asks the source again and again, until asking fails.
+    async fn fetching(&mut self, source: Source) -> Result<std::convert::Infallible, FeedError> {
+        let mut fetcher = Fetcher::new(source)?;
+        let every = self.settings.interval;
+        loop {
+            let began = Instant::now();
+            match fetcher.fetch().await? {
+                None => self.confirm(),
+                Some(bytes) => {
+                    self.adopt(bytes, &fetcher, began).await?;
+                    fetcher.keep();
+                    self.confirm();
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(every), if !every.is_zero() => {}
+                () = self.rebuild.notified() => fetcher.forget(),
+            }
+        }
+    }
+
+    /// Verifies what was fetched and puts it in force, unless it is what is in force.
+    async fn adopt(
+        &mut self,
+        bytes: Vec<u8>,
+        fetcher: &Fetcher,
+        began: Instant,
+    ) -> Result<(), FeedError> {
+        let (path, live) = (self.settings.snapshot.clone(), self.live.clone());
+        let current = self.snapshot.as_ref().map(|(snapshot, _)| snapshot.clone());
+        let checked = tokio::task::spawn_blocking(move || {
+            let bad = |error: String| Err(format!("not to be used: {error}"));
+            let snapshot = match Snapshot::open(bytes) {
+                Ok(snapshot) => snapshot,
+                Err(error) => return Ok(bad(error.to_string())),
+            };
+            if let Err(error) = snapshot.verify() {
+                return Ok(bad(error.to_string()));
+            }
+            if let Some(current) = current {
+                if current.bytes() == snapshot.bytes() {
+                    return Ok(Ok(None));
+                }
+                if snapshot.built_at() < current.built_at() {
+                    return Ok(bad("it is older than the snapshot in force".to_owned()));
+                }
+                if snapshot.generation() == current.generation() {
+                    let generation = snapshot.generation();
+                    return Ok(bad(format!("generation {generation} is in force, and is another")));
+                }
+            }
+            publish(&path, snapshot.bytes(), snapshot.generation(), Some(&live))?;
+            Ok::<_, FeedError>(Ok(Some(snapshot)))
+        });
+        let checked = checked.await.map_err(|e| FeedError::Stopped(e.to_string()))??;
+        let snapshot = match checked {
+            Err(reason) => return Err(fetcher.failed(reason)),
+            Ok(None) => return Ok(()),
+            Ok(Some(snapshot)) => snapshot,
+        };
+        let generation = snapshot.generation();
+        let took = began.elapsed();
+        let (size, took_ms) = (snapshot.bytes().len(), took.as_millis() as u64);
+        info!(generation, bytes = size, took_ms, "snapshot fetched and published");
+        let built_at = UNIX_EPOCH + Duration::from_secs(snapshot.built_at().max(0) as u64);
+        self.take(snapshot, generation, built_at);
+        self.status.send_modify(|status| {
+            status.builds += 1;
+            status.build_time = took;
         });
         Ok(())
     }

@@ -287,7 +287,8 @@ async fn bad_rows_are_named_and_too_many_are_refused() {
 
 fn settings(dir: &Path) -> FeedSettings {
     FeedSettings {
-        url: sqlite_url(dir),
+        url: Some(sqlite_url(dir)),
+        source: None,
         snapshot: dir.join("routes"),
         live: dir.join("live"),
         interval: Duration::from_millis(50),

@@ -483,3 +483,26 @@ async fn drouting_tables_move_in() {
     assert!(mobile.contains(&"sip:00447700900123@10.0.0.1:5060".to_owned()), "{mobile:?}");
     assert!(dialled("+33100000000").is_empty());
 }
+
+/// Every deck of the manual is imported as the line above it says.
+#[tokio::test]
+async fn the_examples_of_the_manual() {
+    let manual = include_str!("../../../docs/lcr.md");
+    let mut examples = 0;
+    for example in manual.split("<!-- import: ").skip(1) {
+        let (line, rest) = example.split_once(" -->").expect("a comment");
+        let (words, numbers) = line.split_once(" => ").expect("a count");
+        let (_, deck) = rest.split_once("```csv\n").expect("a deck");
+        let (deck, _) = deck.split_once("```").expect("its end");
+        let dir = tempfile::tempdir().expect("dir");
+        let url = sqlite_url(dir.path());
+        place(&url).await.close().await;
+        let (db, deck) = (url.to_string(), file(dir.path(), "deck.csv", deck));
+        let usual = [deck.as_str(), "--db", &db, "--carrier", "Alpha"];
+        let words: Vec<&str> = usual.into_iter().chain(words.split(' ')).collect();
+        assert_eq!(typed(&words).await, ExitCode::SUCCESS, "{line}");
+        assert_eq!(count(&url, "Numbers").await, numbers, "{line}");
+        examples += 1;
+    }
+    assert_eq!(examples, 2);
+}
