@@ -17,7 +17,7 @@ use crate::cli::fail;
 use crate::config::{self, Config};
 use crate::feed::{self, Feed, FeedSettings};
 use crate::health::{Health, Part, metrics, notify};
-use crate::policy::Engine;
+use crate::policy::{Engine, line::Manners};
 use crate::published::{Published, PublishedHandle};
 use crate::shutdown;
 use crate::{cdr, decide, esl, http, logging};
@@ -127,6 +127,7 @@ async fn run(
         engine: engine.clone(),
         published: published.clone(),
         site: config.site.clone(),
+        manners: Arc::new(Manners::from(&config.policy)),
     };
     let (esl_config, policy_config) = (config.esl.clone(), config.policy.clone());
     let esl_shutdown = shutdown.clone();

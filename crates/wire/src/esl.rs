@@ -453,6 +453,49 @@ pub fn execute(action: &Action) -> Result<Vec<u8>, Unsendable> {
     Ok(out.into_bytes())
 }
 
+/// Runs a command of the switch, whose reply is [`Kind::ApiResponse`]. Needs `full`.
+///
+/// # Errors
+/// [`Unsendable`] for a command that is no name, or an argument with a control character.
+pub fn api(command: &str, argument: &str) -> Result<Vec<u8>, Unsendable> {
+    Action::new(command, "").check()?;
+    one_line("argument", argument)?;
+    let space = if argument.is_empty() { "" } else { " " };
+    Ok(format!("api {command}{space}{argument}\n\n").into_bytes())
+}
+
+/// Puts an event into the switch. Needs `full`.
+///
+/// # Errors
+/// [`Unsendable`] for what would be another header, or a body with a NUL.
+pub fn send_event(
+    name: &str,
+    headers: &[(String, String)],
+    body: &str,
+) -> Result<Vec<u8>, Unsendable> {
+    Action::new(name, "").check()?;
+    let mut out = format!("sendevent {name}\n");
+    for (header, value) in headers {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+        // FreeSWITCH would take it for the length of the body, or for a second event.
+        let taken = header.eq_ignore_ascii_case("content-length");
+        if header.is_empty() || taken || !header.bytes().all(plain) {
+            return Err(unsendable("header", "is no header name", header));
+        }
+        one_line("header", value)?;
+        out.push_str(&format!("{header}: {value}\n"));
+    }
+    if body.contains('\0') {
+        return Err(unsendable("body", "holds a NUL", body));
+    }
+    if !body.is_empty() {
+        out.push_str(&format!("content-length: {}\n", body.len()));
+    }
+    out.push('\n');
+    out.push_str(body);
+    Ok(out.into_bytes())
+}
+
 /// Hangs the call up with `cause`, a name or a Q.850 number, and ends the conversation.
 ///
 /// # Errors

@@ -331,6 +331,8 @@ fn check_values(config: &Config, lines: &Lines, problems: &mut Vec<Problem>) {
         ("policy.max_vms_per_thread", config.policy.max_vms_per_thread),
         ("policy.runs_per_vm", config.policy.runs_per_vm),
         ("policy.max_actions", config.policy.max_actions),
+        ("policy.reply_timeout_ms", config.policy.reply_timeout_ms),
+        ("policy.call_max_s", config.policy.call_max_s),
         ("feed.reference_seconds", config.feed.reference_seconds),
         ("feed.source_timeout_s", config.feed.source_timeout_s),
         ("feed.source_max_mib", config.feed.source_max_mib),

@@ -263,6 +263,15 @@ pub struct Policy {
     pub runs_per_vm: u32,
     /// Most actions that one run may ask of a call.
     pub max_actions: u32,
+    /// How long the switch may take to reply to a command that does not run as long as the call
+    /// likes, in milliseconds.
+    pub reply_timeout_ms: u32,
+    /// How long one application (a bridge, say) may be waited for, in seconds.
+    pub call_max_s: u32,
+    /// Commands that the platform's scripts may use through `freeswitch.API`.
+    pub api_commands: Vec<String>,
+    /// Commands that organisations' scripts may use.
+    pub api_commands_organisations: Vec<String>,
 }
 
 impl Default for Policy {
@@ -278,6 +287,29 @@ impl Default for Policy {
             max_vms_per_thread: 64,
             runs_per_vm: 10_000,
             max_actions: 100,
+            reply_timeout_ms: 5_000,
+            call_max_s: 14_400,
+            api_commands: [
+                "create_uuid",
+                "global_getvar",
+                "hostname",
+                "module_exists",
+                "regex",
+                "sofia_contact",
+                "strepoch",
+                "strftime",
+                "switchname",
+                "user_data",
+                "user_exists",
+                "uuid_exists",
+                "uuid_getvar",
+                "uuid_setvar",
+            ]
+            .map(str::to_owned)
+            .into(),
+            api_commands_organisations: ["create_uuid", "regex", "strepoch", "strftime"]
+                .map(str::to_owned)
+                .into(),
         }
     }
 }

@@ -100,7 +100,7 @@ impl Rooms {
             // The module does not ask about these; if one ever does, nothing stands in its way.
             ("kept", kept())
         } else {
-            let call = Arc::new(Call { facts, task });
+            let call = Arc::new(Call { facts, task, ..Call::default() });
             match self.engine.run(Phase::Route, Arc::clone(&call), left).await {
                 Ok(outcome) => decided(outcome),
                 Err(Failure::NoTask { .. }) if call.task.is_empty() => ("kept", kept()),

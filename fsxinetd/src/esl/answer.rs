@@ -7,6 +7,7 @@
 use fsx_wire::answer::Route;
 use fsx_wire::esl::{self, Action, Unsendable};
 
+use crate::policy::screen::is_annotation;
 use crate::policy::{Outcome, Verdict};
 
 /// The bytes for `outcome`.
@@ -35,11 +36,6 @@ pub fn bytes(outcome: &Outcome) -> Result<Vec<u8>, Unsendable> {
 /// The dialplan goes on: there is nothing to do but to note things down.
 pub(super) fn leaves_the_call(outcome: &Outcome) -> bool {
     outcome.verdict == Verdict::Keep && outcome.actions.iter().all(is_annotation)
-}
-
-/// It changes what is known of the call and nothing else.
-fn is_annotation(action: &Action) -> bool {
-    matches!(action.app.as_str(), "set" | "unset" | "export" | "log")
 }
 
 /// One bridge a route, each with its own list of causes that end the call; the causes that are not

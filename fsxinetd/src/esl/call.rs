@@ -11,9 +11,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::admission::Admitted;
-use super::{PROBE, Patience, Rooms, answer, facts};
+use super::{PROBE, Patience, Rooms, answer, converse, facts};
 use crate::health::metrics as names;
-use crate::policy::{Call, Failure, Outcome, Phase, Verdict};
+use crate::policy::{Call, Failure, Outcome, Phase, Verdict, line as policy_line};
 use crate::routing;
 
 /// In async mode FreeSWITCH parks a call for ever when we leave before it has parked it; it has
@@ -22,7 +22,7 @@ const BEFORE_LEAVING_ASYNC: Duration = Duration::from_millis(1_200);
 
 /// How a conversation failed.
 #[derive(Debug, thiserror::Error)]
-enum Broken {
+pub(super) enum Broken {
     /// The peer has gone, which callers do.
     #[error("the peer has gone")]
     Gone,
@@ -52,15 +52,15 @@ impl Broken {
 }
 
 /// The connection, with what has been read of it.
-struct Peer {
-    stream: TcpStream,
-    decoder: Decoder,
-    patience: Patience,
+pub(super) struct Peer {
+    pub(super) stream: TcpStream,
+    pub(super) decoder: Decoder,
+    pub(super) patience: Patience,
 }
 
 impl Peer {
     /// Writes all of it, or gives up.
-    async fn say(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+    pub(super) async fn say(&mut self, bytes: &[u8]) -> Result<(), Broken> {
         match timeout(self.patience.write, self.stream.write_all(bytes)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Broken::Gone),
@@ -69,7 +69,7 @@ impl Peer {
     }
 
     /// The next frame, however slowly its bytes come, by the deadline.
-    async fn hear(&mut self, within: Duration) -> Result<Frame, Broken> {
+    pub(super) async fn hear(&mut self, within: Duration) -> Result<Frame, Broken> {
         let listen = async {
             loop {
                 if let Some(frame) = self.decoder.next_frame()? {
@@ -81,7 +81,7 @@ impl Peer {
         timeout(within, listen).await.unwrap_or(Err(Broken::Silent(within)))
     }
 
-    async fn read(&mut self) -> Result<(), Broken> {
+    pub(super) async fn read(&mut self) -> Result<(), Broken> {
         let mut bytes = [0; 8 << 10];
         match self.stream.read(&mut bytes).await {
             Ok(0) | Err(_) => Err(Broken::Gone),
@@ -93,7 +93,7 @@ impl Peer {
     }
 
     /// Waits for the end of the call, passing over anything else.
-    async fn until_gone(&mut self) -> Broken {
+    pub(super) async fn until_gone(&mut self) -> Broken {
         loop {
             match self.decoder.next_frame() {
                 Ok(Some(frame)) if frame.kind() == Kind::Disconnect => return Broken::Gone,
@@ -192,11 +192,13 @@ async fn attend(
         tracing::warn!(call, org, task, "emergency call: no policy is asked; the dialplan goes on");
         return ("emergency", line.finish(esl::EXIT, data).await);
     }
-    let question = Arc::new(Call { facts: asked.facts, task: task.to_owned() });
+    let arguments = facts::arguments(data);
+    let question = Arc::new(Call { facts: asked.facts, task: task.to_owned(), arguments });
     run(line, data, rooms, question, started).await
 }
 
-/// Runs the policy while listening for the end of the call, and sends what it decided.
+/// Runs the policy while listening for the end of the call, says what it wants said on the way, and
+/// sends what it decided.
 async fn run(
     mut line: Peer,
     data: &ChannelData,
@@ -206,9 +208,20 @@ async fn run(
 ) -> (&'static str, Result<(), Broken>) {
     let (task, call, org) = (question.task.clone(), data.uuid(), question.facts.org);
     let patience = line.patience.policy;
-    let decided = tokio::select! {
-        decided = rooms.engine.run(Phase::Call, question, patience) => decided,
-        broken = line.until_gone() => return ("gone", Err(broken)),
+    let (scripts, orders) = policy_line::line(data, Arc::clone(&rooms.manners));
+    let decided = rooms.engine.run_on(Phase::Call, question, patience, Some(scripts));
+    let decided = match converse::between(&mut line, orders, decided).await {
+        Ok(converse::Ended::Decided(decided)) => decided,
+        Ok(converse::Ended::HungUp(decided)) => {
+            if let Some(Err(failure)) = &decided {
+                tracing::warn!(call, org, task, "policy, after the call had ended: {failure}");
+            }
+            let served = if decided.is_some() { "served" } else { "gone" };
+            let _ = line.stream.shutdown().await;
+            let _ = timeout(line.patience.close, line.until_gone()).await;
+            return (served, Ok(()));
+        }
+        Err(broken) => return (broken.label(), Err(broken)),
     };
     let (outcome, bytes) = match &decided {
         Ok(outcome) => match answer::bytes(outcome) {

@@ -8,6 +8,9 @@ use fsx_wire::message::WireFacts;
 
 use crate::config::Site;
 
+/// Most words after a task, as in mod_lua.
+const MAX_ARGUMENTS: usize = 128;
+
 /// What a call says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
@@ -21,7 +24,17 @@ pub struct Asked {
 /// of channel variables.
 #[must_use]
 pub fn task(data: &ChannelData) -> &str {
-    data.variable("rmSocketTask").or_else(|| data.get("rmSocketTask")).unwrap_or("").trim()
+    said(data).split_whitespace().next().unwrap_or("")
+}
+
+/// The words after the task, which a script finds in `argv`.
+#[must_use]
+pub fn arguments(data: &ChannelData) -> Vec<String> {
+    said(data).split_whitespace().skip(1).take(MAX_ARGUMENTS).map(str::to_owned).collect()
+}
+
+fn said(data: &ChannelData) -> &str {
+    data.variable("rmSocketTask").or_else(|| data.get("rmSocketTask")).unwrap_or("")
 }
 
 /// Reads the facts.

@@ -7,12 +7,16 @@
 //! - [`admission`]: who gets in;
 //! - [`facts`]: the call that FreeSWITCH describes;
 //! - [`answer`]: a policy's outcome as bytes;
-//! - `call`: one conversation.
+//! - `call`: one conversation;
+//! - `converse`: a script and the switch talking through it.
 
 pub mod admission;
 pub mod answer;
 mod call;
+mod converse;
 pub mod facts;
+#[cfg(test)]
+mod talk_tests;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +44,8 @@ pub struct Rooms {
     pub published: PublishedHandle,
     /// Where this machine stands.
     pub site: config::Site,
+    /// What a script may wait for and ask of the switch.
+    pub manners: Arc<policy::line::Manners>,
 }
 
 /// Deadlines and limits of a conversation.

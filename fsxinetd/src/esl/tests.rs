@@ -11,7 +11,7 @@ use super::*;
 use crate::shutdown::{self, Stopper};
 
 /// Longer than anything here may take.
-const LONG: Duration = Duration::from_secs(10);
+pub(super) const LONG: Duration = Duration::from_secs(10);
 
 const SCRIPT: &str = "
 function keep(session) session:setVariable('seen', session:getVariable('rmUserID')) end
@@ -35,19 +35,28 @@ reject = \"x.lua:reject\"
 broken = \"x.lua:broken\"
 ";
 
-struct Rig {
-    address: SocketAddr,
-    stopper: Stopper,
+pub(super) struct Rig {
+    pub(super) address: SocketAddr,
+    pub(super) stopper: Stopper,
     _dir: tempfile::TempDir,
 }
 
 async fn rig(change: impl FnOnce(&mut config::Esl)) -> Rig {
+    rig_of(SCRIPT, MANIFEST, change, |_| {}).await
+}
+
+pub(super) async fn rig_of(
+    script: &str,
+    manifest: &str,
+    change: impl FnOnce(&mut config::Esl),
+    change_policy: impl FnOnce(&mut config::Policy),
+) -> Rig {
     let dir = tempfile::tempdir().expect("a folder");
     let bundle = dir.path().join("default");
     std::fs::create_dir(&bundle).expect("a folder");
-    std::fs::write(bundle.join("manifest.toml"), MANIFEST).expect("written");
-    std::fs::write(bundle.join("x.lua"), SCRIPT).expect("written");
-    let policy = config::Policy {
+    std::fs::write(bundle.join("manifest.toml"), manifest).expect("written");
+    std::fs::write(bundle.join("x.lua"), script).expect("written");
+    let mut policy = config::Policy {
         dir: dir.path().to_owned(),
         call_budget_ms: 3_000,
         cpu_budget_ms: 200,
@@ -55,18 +64,20 @@ async fn rig(change: impl FnOnce(&mut config::Esl)) -> Rig {
     };
     let mut esl = config::Esl { listen: ([127, 0, 0, 1], 0).into(), ..config::Esl::default() };
     change(&mut esl);
+    change_policy(&mut policy);
     let published = PublishedHandle::new();
     let engine = policy::Engine::start(&policy, published.clone()).expect("threads");
     let listener = bind(esl.listen).await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let (stopper, shutdown) = shutdown::pair();
-    let rooms = Rooms { engine, published, site: config::Site::default() };
+    let manners = Arc::new(policy::line::Manners::from(&policy));
+    let rooms = Rooms { engine, published, site: config::Site::default(), manners };
     tokio::spawn(serve(listener, esl, policy, rooms, shutdown));
     Rig { address, stopper, _dir: dir }
 }
 
 /// What FreeSWITCH answers to `connect`.
-fn reply(task: &str, more: &str) -> String {
+pub(super) fn reply(task: &str, more: &str) -> String {
     format!(
         "Event-Name: CHANNEL_DATA\nUnique-ID: 2a1c6d1e\nCaller-Destination-Number: 1001\n\
          variable_rmSocketTask: {}\nvariable_rmOrgID: 37\nvariable_rmUserID: 5%20%26\n{more}\
@@ -77,7 +88,7 @@ fn reply(task: &str, more: &str) -> String {
 }
 
 /// Connects and reads `connect`.
-async fn call(address: SocketAddr) -> TcpStream {
+pub(super) async fn call(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.expect("connected");
     let mut hello = [0; 9];
     timeout(LONG, stream.read_exact(&mut hello)).await.expect("in time").expect("bytes");

@@ -16,6 +16,7 @@ use metrics::{counter, gauge, histogram};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::bundle::{Bundle, BundleSet, Entry};
+use super::line::{Deadline, Line};
 use super::outcome::{Failure, Outcome};
 use super::run::Run;
 use super::vm::Vm;
@@ -172,8 +173,22 @@ impl Engine {
         call: Arc<Call>,
         within: Duration,
     ) -> Result<Outcome, Failure> {
+        self.run_on(phase, call, within, None).await
+    }
+
+    /// The same for a live call, which the script may talk with over the line.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn run_on(
+        &self,
+        phase: Phase,
+        call: Arc<Call>,
+        within: Duration,
+        line: Option<Line>,
+    ) -> Result<Outcome, Failure> {
         let started = Instant::now();
-        let result = self.dispatch(phase, &call, within, started).await;
+        let result = self.dispatch(phase, &call, within, started, line).await;
         let outcome = result.as_ref().map_or_else(Failure::label, |_| "ok");
         // A task that no bundle has is somebody's invention: it must not become a label.
         let task = match &result {
@@ -192,6 +207,7 @@ impl Engine {
         call: &Arc<Call>,
         within: Duration,
         started: Instant,
+        line: Option<Line>,
     ) -> Result<Outcome, Failure> {
         let found = self.bundles().find(call.facts.org, phase, &call.task);
         let Some((bundle, entry)) = found else {
@@ -204,17 +220,19 @@ impl Engine {
         };
         let budget = budget.min(within);
         let deadline = started + budget;
-        let run = Run::new(phase, Arc::clone(call), bundle, deadline, limits.max_actions);
+        let run = Run::new(phase, Arc::clone(call), bundle, deadline, limits.max_actions).on(line);
+        let deadline = run.deadline.clone();
         let worker = self.choose(call.facts.org, limits.max_runs).ok_or(Failure::Busy)?;
         let (reply, answer) = oneshot::channel();
         worker.jobs.send(Job { run, entry, limits, reply }).map_err(|_| Failure::Busy)?;
         let after_ms = u64::try_from(budget.as_millis()).unwrap_or(u64::MAX);
         let late = Failure::Budget { what: "wall clock", after_ms };
         // The thread keeps the deadline itself; this is for a thread that does not answer at all.
-        match tokio::time::timeout_at((deadline + Duration::from_millis(2)).into(), answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Failure::Script("the policy thread gave the run up".to_owned())),
-            Err(_) => Err(late),
+        tokio::select! {
+            answer = answer => answer.unwrap_or_else(|_| {
+                Err(Failure::Script("the policy thread gave the run up".to_owned()))
+            }),
+            () = late_after(&deadline) => Err(late),
         }
     }
 
@@ -261,6 +279,17 @@ impl Engine {
         let workers = self.inner.workers.read().unwrap_or_else(PoisonError::into_inner);
         let patience = Duration::from_secs(5);
         workers.iter().any(|worker| worker.shared.stuck_for() < patience)
+    }
+}
+
+/// Returns once the deadline has passed and the thread has had its chance to say so.
+async fn late_after(deadline: &Deadline) {
+    loop {
+        deadline.passed().await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        if deadline.at() <= Instant::now() {
+            return;
+        }
     }
 }
 

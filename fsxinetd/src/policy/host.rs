@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use fsx_wire::message::WireFacts;
 use mlua::{Error, Lua, LuaSerdeExt as _, MultiValue, Table, Value, Variadic, chunk::ChunkMode};
 
+use super::freeswitch;
 use super::run::Run;
 use crate::published::PublishedHandle;
 use crate::routing;
@@ -45,7 +46,7 @@ pub(super) fn install(
     globals.raw_set("require", require(lua, current)?)?;
     globals.raw_set("print", print(lua, current)?)?;
     globals.raw_set("fsx", fsx(lua, current, published)?)?;
-    globals.raw_set("freeswitch", freeswitch(lua, current)?)?;
+    globals.raw_set("freeswitch", freeswitch::install(lua, current)?)?;
     Ok(())
 }
 
@@ -118,31 +119,9 @@ pub(super) async fn sleep(run: &Run, ms: f64) -> mlua::Result<()> {
         return Err(Error::runtime(format!("sleep: expected milliseconds, got {ms}")));
     }
     let wanted = Duration::from_secs_f64(ms / 1000.0);
-    let left = run.deadline.saturating_duration_since(Instant::now());
+    let left = run.deadline.at().saturating_duration_since(Instant::now());
     tokio::time::sleep(wanted.min(left)).await;
     Ok(())
-}
-
-/// `freeswitch`: the name that scripts know; what is not here says so.
-fn freeswitch(lua: &Lua, current: &Current) -> mlua::Result<Table> {
-    let table = lua.create_table()?;
-    let run = current.clone();
-    table.set(
-        "consoleLog",
-        lua.create_function(move |_, (level, text): (String, Value)| {
-            run.run()?.log(&level.to_ascii_lowercase(), &text.to_string()?);
-            Ok(())
-        })?,
-    )?;
-    let missing = lua.create_table()?;
-    missing.set(
-        "__index",
-        lua.create_function(|_, (_, name): (Value, Value)| -> mlua::Result<Value> {
-            Err(Error::runtime(format!("freeswitch.{} is not available here", name.to_string()?)))
-        })?,
-    )?;
-    table.set_metatable(Some(missing))?;
-    Ok(table)
 }
 
 fn print(lua: &Lua, current: &Current) -> mlua::Result<mlua::Function> {

@@ -8,17 +8,21 @@
 //!
 //! - [`bundle`]: what is on disk, compiled and versioned;
 //! - [`engine`]: the threads and who runs where;
+//! - [`line`]: a script's way to the switch while a call is talked through;
 //! - [`outcome`]: what a run asked for;
 //! - [`screen`]: what scripts may have a switch do.
 
 mod budget;
 pub mod bundle;
 pub mod engine;
+mod freeswitch;
 mod host;
+pub mod line;
 pub mod outcome;
 mod run;
 pub mod screen;
 mod session;
+mod talk;
 mod vm;
 
 pub use bundle::{Bundle, BundleSet};
@@ -54,6 +58,8 @@ pub struct Call {
     pub facts: WireFacts,
     /// Task or policy by name; empty takes the organisation's own for the phase.
     pub task: String,
+    /// Words after the task, for `argv`.
+    pub arguments: Vec<String>,
 }
 
 #[cfg(test)]

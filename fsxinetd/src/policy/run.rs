@@ -5,14 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fsx_wire::answer::Route;
-use fsx_wire::esl::Action;
+use fsx_wire::esl::{Action, ChannelData};
 
 use super::bundle::Bundle;
+use super::line::{Deadline, Line};
 use super::screen::{self, Author};
+use super::talk::Hook;
 use super::{Call, Phase};
 
 /// Most host calls of one run.
 const MAX_HOST_CALLS: u32 = 1_000;
+
+/// Of one that talks with the switch, which paces it.
+const MAX_HOST_CALLS_LIVE: u32 = 100_000;
 
 /// Most log lines of one run.
 const MAX_LOG_LINES: u32 = 50;
@@ -23,8 +28,10 @@ pub(super) struct Run {
     pub(super) phase: Phase,
     pub(super) call: Arc<Call>,
     pub(super) bundle: Arc<Bundle>,
-    pub(super) deadline: Instant,
+    pub(super) deadline: Deadline,
     pub(super) max_actions: usize,
+    /// To the switch, in the call phase.
+    pub(super) line: Option<Line>,
     state: Mutex<State>,
 }
 
@@ -40,6 +47,28 @@ struct State {
     actions: Vec<Action>,
     given: Vec<Route>,
     hung_up: bool,
+    talk: Talk,
+}
+
+/// A conversation with the switch.
+#[derive(Debug, Default)]
+struct Talk {
+    /// It has begun: what the script does goes to the switch at once.
+    live: bool,
+    /// Something was done since the switch last described the call.
+    stale: bool,
+    /// The call has ended.
+    over: bool,
+    /// Why, once known.
+    cause: Option<String>,
+    /// How the switch described the call last.
+    data: Option<ChannelData>,
+    hook: Option<Hook>,
+    auto_hangup: Option<bool>,
+    /// Time spent waiting for the switch.
+    waited: Duration,
+    digits: u32,
+    tts: Option<(String, String)>,
 }
 
 impl Run {
@@ -50,7 +79,14 @@ impl Run {
         deadline: Instant,
         max_actions: usize,
     ) -> Self {
-        Self { phase, call, bundle, deadline, max_actions, state: Mutex::default() }
+        let deadline = Deadline::new(deadline);
+        Self { phase, call, bundle, deadline, max_actions, line: None, state: Mutex::default() }
+    }
+
+    /// The same, with a switch to talk to.
+    pub(super) fn on(mut self, line: Option<Line>) -> Self {
+        self.line = line;
+        self
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -76,8 +112,9 @@ impl Run {
     pub(super) fn host_call(&self) -> Result<(), String> {
         let mut state = self.state();
         state.host_calls += 1;
-        if state.host_calls > MAX_HOST_CALLS {
-            return Err(format!("more than {MAX_HOST_CALLS} calls into fsx in one run"));
+        let most = if state.talk.live { MAX_HOST_CALLS_LIVE } else { MAX_HOST_CALLS };
+        if state.host_calls > most {
+            return Err(format!("more than {most} calls into fsx in one run"));
         }
         Ok(())
     }
@@ -114,6 +151,9 @@ impl Run {
         if state.unset.iter().any(|unset| unset.eq_ignore_ascii_case(name)) {
             return None;
         }
+        if let Some(data) = &state.talk.data {
+            return data.variable(name).filter(|value| !value.is_empty()).map(str::to_owned);
+        }
         drop(state);
         find(&self.call.facts.vars, name).filter(|value| !value.is_empty()).map(str::to_owned)
     }
@@ -144,7 +184,7 @@ impl Run {
         self.push(action)
     }
 
-    fn push(&self, action: Action) -> Result<(), String> {
+    pub(super) fn push(&self, action: Action) -> Result<(), String> {
         let mut state = self.state();
         if state.actions.len() >= self.max_actions {
             return Err(format!("more than {} actions in one run", self.max_actions));
@@ -155,6 +195,123 @@ impl Run {
 
     pub(super) fn hung_up(&self) -> bool {
         self.state().hung_up
+    }
+
+    /// Something waits to be sent that does more than note things down.
+    pub(super) fn has_acted(&self) -> bool {
+        self.state().actions.iter().any(|action| !screen::is_annotation(action))
+    }
+
+    /// Whether the conversation with the switch has begun.
+    pub(super) fn is_live(&self) -> bool {
+        self.state().talk.live
+    }
+
+    pub(super) fn talked(&self) {
+        let talk = &mut self.state().talk;
+        (talk.stale, talk.live) = (talk.stale || !talk.live, true);
+    }
+
+    pub(super) fn touched(&self) {
+        self.state().talk.stale = true;
+    }
+
+    pub(super) fn is_stale(&self) -> bool {
+        let state = self.state();
+        state.talk.stale || !state.talk.live
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.state().talk.over
+    }
+
+    /// Adds time spent waiting for the switch and says how much there has been.
+    pub(super) fn waited(&self, more: Duration) -> Duration {
+        let mut state = self.state();
+        state.talk.waited += more;
+        state.talk.waited
+    }
+
+    /// The call has ended, as `data` describes it where the switch did.
+    pub(super) fn over(&self, data: Option<ChannelData>) {
+        let mut state = self.state();
+        (state.talk.over, state.hung_up) = (true, true);
+        if let Some(data) = data {
+            let cause = data.get("Hangup-Cause").or_else(|| data.variable("hangup_cause"));
+            if let Some(cause) = cause.filter(|cause| !cause.is_empty()) {
+                state.talk.cause = Some(cause.to_owned());
+            }
+            state.talk.data = Some(data);
+        }
+    }
+
+    /// The script itself has ended the call.
+    pub(super) fn ended_by(&self, cause: &str) {
+        let mut state = self.state();
+        (state.talk.over, state.hung_up) = (true, true);
+        state.talk.cause = Some(cause.to_owned());
+    }
+
+    /// How the switch describes the call now.
+    pub(super) fn learnt(&self, data: ChannelData) {
+        let mut state = self.state();
+        (state.talk.data, state.talk.stale) = (Some(data), false);
+    }
+
+    /// A variable as the switch told it last.
+    pub(super) fn told(&self, name: &str) -> Option<String> {
+        let state = self.state();
+        state.talk.data.as_ref()?.variable(name).map(str::to_owned)
+    }
+
+    /// A header as the switch told it last, or as the call began.
+    pub(super) fn header(&self, name: &str) -> Option<String> {
+        self.state().talk.data.as_ref()?.get(name).map(str::to_owned)
+    }
+
+    /// Why the call ended, where that is known.
+    pub(super) fn cause(&self) -> Option<String> {
+        self.state().talk.cause.clone()
+    }
+
+    pub(super) fn hook(&self, hook: Option<Hook>) {
+        self.state().talk.hook = hook;
+    }
+
+    pub(super) fn take_hook(&self) -> Option<Hook> {
+        self.state().talk.hook.take()
+    }
+
+    /// What the script said of the call's end when the script ends; `None` where it said nothing.
+    pub(super) fn auto_hangup(&self) -> Option<bool> {
+        self.state().talk.auto_hangup
+    }
+
+    pub(super) fn set_auto_hangup(&self, yes: bool) {
+        self.state().talk.auto_hangup = Some(yes);
+    }
+
+    /// A variable that no digits have been in.
+    pub(super) fn digits_variable(&self) -> String {
+        let mut state = self.state();
+        state.talk.digits += 1;
+        format!("fsx_digits_{}", state.talk.digits)
+    }
+
+    pub(super) fn tts(&self, voice: Option<(String, String)>) -> Option<(String, String)> {
+        let mut state = self.state();
+        if voice.is_some() {
+            state.talk.tts = voice;
+        }
+        state.talk.tts.clone()
+    }
+
+    /// What was collected, for sending now. The switch knows the variables then.
+    pub(super) fn take_pending(&self) -> Vec<Action> {
+        let mut state = self.state();
+        state.vars.clear();
+        state.unset.clear();
+        std::mem::take(&mut state.actions)
     }
 
     /// Remembers routes that the engine gave to this run.

@@ -239,6 +239,27 @@ pub fn action(author: Author, action: &Action, given: &[Route]) -> Result<(), St
     }
 }
 
+/// It changes what is known of the call and nothing else.
+pub(crate) fn is_annotation(action: &Action) -> bool {
+    matches!(action.app.as_str(), "set" | "unset" | "export" | "log")
+}
+
+/// Whether a script may have this sound played.
+///
+/// # Errors
+/// Why not, in words for the script's author.
+pub(super) fn sound(author: Author, path: &str) -> Result<(), String> {
+    if author == Author::Organisation && !path.is_empty() && !plain_sound(path) {
+        return Err(format!(
+            "\"{path}\": expected a sound by its relative name, silence_stream:// or tone_stream://"
+        ));
+    }
+    if path.bytes().any(|b| b.is_ascii_control()) || path.contains("${") || path.contains('\'') {
+        return Err("a sound's name may not hold a control character, a quote or \"${\"".to_owned());
+    }
+    Ok(())
+}
+
 /// `${name(args)}` and `${name args}` run a command of the switch.
 fn calls_the_api(data: &str) -> bool {
     let mut rest = data;

@@ -1,20 +1,38 @@
 //! `session`: the call, under the names that mod_lua taught everyone.
 //!
-//! Nothing here talks to the switch: what a script does is written down, screened, and sent as one
-//! answer when the script ends. So a method that needs the switch's reply cannot be here, and one
-//! that is not here says so by name.
+//! What decides (`execute`, `answer`, `setVariable`, `hangup`, `transfer`) is collected until
+//! something needs the switch's reply; from then on it happens at once. A method that is not here
+//! says so by name. Once the caller has hung up the methods give what mod_lua's give: false, 0, nil
+//! or "".
 
 use std::sync::Arc;
 
 use fsx_wire::esl::Action;
-use mlua::{Error, MetaMethod, UserData, UserDataMethods, Value};
+use mlua::{Error, Lua, MetaMethod, UserData, UserDataMethods, Value, Variadic};
 
 use super::Phase;
 use super::host::{Current, sleep};
 use super::run::Run;
+use super::screen::{self, Author};
+use super::talk::Hook;
 
 /// The userdata. It holds no call of its own: a script that keeps it finds only its own run.
 pub(super) struct Session(pub(super) Current);
+
+/// Methods of mod_lua's session that are not here, and why.
+const REFUSED: &[(&str, &str)] = &[
+    ("setInputCallback", "an event socket in sync mode tells nothing while an application runs"),
+    ("unsetInputCallback", "there are no input callbacks here"),
+    ("setDTMFCallback", "an event socket in sync mode tells nothing while an application runs"),
+    ("collectDigits", "it works by input callbacks; use read or playAndGetDigits"),
+    ("originate", "a policy has one call; bridge to the other one"),
+    ("waitForAnswer", "a policy has one call; bridge to the other one"),
+    ("insertFile", "it has no application"),
+    ("getXMLCDR", "the record is made after the call"),
+    ("playAndDetectSpeech", "use execute(\"play_and_detect_speech\", …)"),
+    ("detectSpeech", "use execute(\"detect_speech\", …)"),
+    ("destroy", "the session is the switch's"),
+];
 
 impl Session {
     /// The run, where its phase allows `method`.
@@ -28,8 +46,11 @@ impl Session {
         }
     }
 
-    fn act(&self, method: &str, app: &str, data: String) -> mlua::Result<()> {
-        self.in_call(method)?.action(Action::new(app, data)).map_err(Error::runtime)
+    /// The run, where it can talk with the switch.
+    fn talking(&self, method: &str) -> mlua::Result<Arc<Run>> {
+        let run = self.in_call(method)?;
+        run.line(&format!("session:{method}"))?;
+        Ok(run)
     }
 }
 
@@ -38,43 +59,409 @@ fn text(value: &Value) -> mlua::Result<String> {
     if value.is_nil() { Ok(String::new()) } else { value.to_string() }
 }
 
+fn whole(method: &str, what: &str, value: &Value, default: u32) -> mlua::Result<u32> {
+    let given = match value {
+        Value::Nil => return Ok(default),
+        Value::Integer(n) => u32::try_from(*n).ok(),
+        Value::Number(n) if n.fract() == 0.0 && (0.0..=4e9).contains(n) => Some(*n as u32),
+        Value::String(text) => text.to_string_lossy().trim().parse().ok(),
+        _ => None,
+    };
+    given.ok_or_else(|| {
+        Error::runtime(format!("session:{method}: {what}: expected a whole number from 0"))
+    })
+}
+
+/// One word of an application's data, quoted where it needs to be.
+fn word(method: &str, what: &str, value: &str) -> mlua::Result<String> {
+    let wrong = |why: &str| Err(Error::runtime(format!("session:{method}: {what}: {why}")));
+    if value.contains('\'') || value.bytes().any(|b| b.is_ascii_control()) {
+        return wrong("holds a quote or a control character");
+    }
+    if value.contains("${") {
+        return wrong("holds \"${\"");
+    }
+    // The switch takes these for one character each, twice over.
+    if ["\\s", "\\n", "\\r", "\\t", "\\\\"].iter().any(|escape| value.contains(escape)) {
+        return wrong("holds an escape that the switch would undo; write [[:space:]] for \\s");
+    }
+    let bare = !value.is_empty() && !value.contains(' ');
+    Ok(if bare { value.to_owned() } else { format!("'{value}'") })
+}
+
+fn sound(run: &Run, method: &str, what: &str, path: &str) -> mlua::Result<String> {
+    screen::sound(run.author(), path)
+        .map_err(|e| Error::runtime(format!("session:{method}: {what}: {e}")))?;
+    word(method, what, path)
+}
+
+/// An application that decides: collected, or run at once in a conversation.
+async fn act(run: &Run, app: &str, data: String) -> mlua::Result<bool> {
+    run.action(Action::new(app, data)).map_err(Error::runtime)?;
+    if run.is_live() { run.flush().await } else { Ok(true) }
+}
+
+fn arg(words: &[Value], n: usize) -> &Value {
+    words.get(n).unwrap_or(&Value::Nil)
+}
+
+/// What the digits were, which ended them last.
+async fn digits(run: &Run, action: Action, variable: &str) -> mlua::Result<String> {
+    Ok(match run.perform(action).await? {
+        Some(_) => run.told(variable).unwrap_or_default(),
+        None => String::new(),
+    })
+}
+
 impl UserData for Session {
     fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
-        methods
-            .add_method("getVariable", |_, this, name: String| Ok(this.0.run()?.variable(&name)));
-        methods.add_method("setVariable", |_, this, (name, value): (String, Value)| {
-            this.0.run()?.set_variable(&name, &text(&value)?).map_err(Error::runtime)
-        });
-        methods.add_method("get_uuid", |_, this, ()| Ok(this.0.run()?.call.facts.call_id.clone()));
-        methods.add_method("consoleLog", |_, this, (level, line): (String, Value)| {
-            this.0.run()?.log(&level.to_ascii_lowercase(), &text(&line)?);
-            Ok(())
-        });
-        methods.add_method("ready", |_, this, ()| Ok(!this.in_call("ready")?.hung_up()));
-        methods.add_method("execute", |_, this, (app, data): (String, Value)| {
-            this.act("execute", &app, text(&data)?)
-        });
-        methods.add_method("answer", |_, this, ()| this.act("answer", "answer", String::new()));
-        methods.add_method("preAnswer", |_, this, ()| {
-            this.act("preAnswer", "pre_answer", String::new())
-        });
-        methods.add_method("streamFile", |_, this, path: String| {
-            this.act("streamFile", "playback", path)
-        });
-        methods.add_method("hangup", |_, this, cause: Value| {
-            this.act("hangup", "hangup", text(&cause)?.to_ascii_uppercase())
-        });
-        methods.add_method("transfer", |_, this, words: mlua::Variadic<String>| {
-            this.act("transfer", "transfer", words.join(" "))
-        });
-        methods.add_async_method("sleep", |_, this, ms: f64| {
-            let run = this.0.run();
-            async move { sleep(&*run?, ms).await }
-        });
+        variables(methods);
+        decides(methods);
+        media(methods);
+        collects(methods);
+        ends(methods);
         methods.add_meta_method(MetaMethod::Index, |_, _, name: String| -> mlua::Result<Value> {
-            Err(Error::runtime(format!(
-                "session:{name} is not available here: it needs the switch's reply during the call"
-            )))
+            let why = REFUSED.iter().find(|(refused, _)| *refused == name).map(|(_, why)| *why);
+            let why = why.unwrap_or("there is no such method");
+            Err(Error::runtime(format!("session:{name} is not available here: {why}")))
         });
     }
+}
+
+fn variables<M: UserDataMethods<Session>>(methods: &mut M) {
+    methods.add_async_method("getVariable", |lua: Lua, this, name: String| {
+        let run = this.0.run();
+        async move {
+            let run = run?;
+            if run.is_live() || (run.can_talk() && run.has_acted()) {
+                run.refresh().await?;
+            }
+            run.then(run.variable(&name), &lua).await
+        }
+    });
+    methods.add_method("setVariable", |_, this, (name, value): (String, Value)| {
+        this.0.run()?.set_variable(&name, &text(&value)?).map_err(Error::runtime)
+    });
+    methods.add_method("get_uuid", |_, this, ()| Ok(this.0.run()?.call.facts.call_id.clone()));
+    methods.add_method("consoleLog", |_, this, (level, line): (String, Value)| {
+        this.0.run()?.log(&level.to_ascii_lowercase(), &text(&line)?);
+        Ok(())
+    });
+}
+
+fn decides<M: UserDataMethods<Session>>(methods: &mut M) {
+    methods.add_async_method("execute", |lua: Lua, this, (app, data): (String, Value)| {
+        let run = this.in_call("execute");
+        async move {
+            let run = run?;
+            let done = act(&run, &app, text(&data)?).await?;
+            run.then(done, &lua).await
+        }
+    });
+    methods.add_async_method("answer", |lua: Lua, this, ()| {
+        let run = this.in_call("answer");
+        async move {
+            let run = run?;
+            let done = act(&run, "answer", String::new()).await?;
+            run.then(i32::from(done), &lua).await
+        }
+    });
+    methods.add_async_method("preAnswer", |lua: Lua, this, ()| {
+        let run = this.in_call("preAnswer");
+        async move {
+            let run = run?;
+            let done = act(&run, "pre_answer", String::new()).await?;
+            run.then(i32::from(done), &lua).await
+        }
+    });
+    methods.add_async_method("transfer", |lua: Lua, this, words: Variadic<String>| {
+        let run = this.in_call("transfer");
+        async move {
+            let run = run?;
+            let done = act(&run, "transfer", words.join(" ")).await?;
+            run.then(i32::from(done), &lua).await
+        }
+    });
+    methods.add_async_method("hangup", |lua: Lua, this, cause: Value| {
+        let run = this.in_call("hangup");
+        async move {
+            let run = run?;
+            if !run.is_over() {
+                act(&run, "hangup", text(&cause)?.to_ascii_uppercase()).await?;
+            }
+            run.then((), &lua).await
+        }
+    });
+}
+
+fn media<M: UserDataMethods<Session>>(methods: &mut M) {
+    methods.add_async_method("streamFile", |lua: Lua, this, (path, start): (String, Value)| {
+        let run = this.in_call("streamFile");
+        async move {
+            let run = run?;
+            if !matches!(whole("streamFile", "start", &start, 0)?, 0) {
+                return Err(Error::runtime(
+                    "session:streamFile: the application plays from the beginning; leave start out",
+                ));
+            }
+            screen::sound(run.author(), &path).map_err(Error::runtime)?;
+            let action = Action::new("playback", path);
+            if !run.can_talk() {
+                run.action(action).map_err(Error::runtime)?;
+                return run.then(1, &lua).await;
+            }
+            let said = run.perform(action).await?;
+            let played =
+                said.is_some_and(|said| !said.contains("NOT FOUND") && !said.contains("ERROR"));
+            run.then(i32::from(played), &lua).await
+        }
+    });
+    methods.add_async_method("sleep", |lua: Lua, this, ms: f64| {
+        let run = this.0.run();
+        async move {
+            let run = run?;
+            if run.phase == Phase::Route || !run.can_talk() {
+                sleep(&run, ms).await?;
+                return run.then((), &lua).await;
+            }
+            if !(0.0..=86_400_000.0).contains(&ms) {
+                return Err(Error::runtime(format!("sleep: expected milliseconds, got {ms}")));
+            }
+            let slept = run.perform(Action::new("sleep", format!("{ms:.0}"))).await?;
+            run.then(i32::from(slept.is_some()), &lua).await
+        }
+    });
+    methods.add_async_method("recordFile", |lua: Lua, this, words: Variadic<Value>| {
+        let run = this.talking("recordFile");
+        async move {
+            let run = run?;
+            if run.author() == Author::Organisation {
+                return Err(Error::runtime(
+                    "session:recordFile: organisations' policies may not write files",
+                ));
+            }
+            let mut data = word("recordFile", "path", &text(arg(&words, 0))?)?;
+            for (n, what) in ["limit", "threshold", "hits"].iter().enumerate() {
+                if arg(&words, n + 1).is_nil() {
+                    break;
+                }
+                let number = whole("recordFile", what, arg(&words, n + 1), 0)?;
+                data.push_str(&format!(" {number}"));
+            }
+            let done = run.perform(Action::new("record", data)).await?;
+            run.then(i32::from(done.is_some()), &lua).await
+        }
+    });
+    methods.add_async_method("say", |lua: Lua, this, words: Variadic<String>| {
+        let run = this.talking("say");
+        async move {
+            let run = run?;
+            let [said, module, kind, method, gender @ ..] = words.as_slice() else {
+                return Err(Error::runtime("session:say: expected (text, module, type, method)"));
+            };
+            let mut data = Vec::new();
+            for (what, value) in [("module", module), ("type", kind), ("method", method)] {
+                data.push(word("say", what, value)?);
+            }
+            if let Some(gender) = gender.first() {
+                data.push(word("say", "gender", gender)?);
+            }
+            // The last of them is the rest of the line, unquoted.
+            word("say", "text", said)?;
+            data.push(said.clone());
+            let done = run.perform(Action::new("say", data.join(" "))).await?;
+            run.then(done.is_some(), &lua).await
+        }
+    });
+    methods.add_async_method("sayPhrase", |lua: Lua, this, words: Variadic<String>| {
+        let run = this.talking("sayPhrase");
+        async move {
+            let run = run?;
+            let Some(name) = words.first() else {
+                return Err(Error::runtime("session:sayPhrase: expected (name, data, language)"));
+            };
+            let rest = words.get(1).map_or("", String::as_str);
+            word("sayPhrase", "name", name)?;
+            word("sayPhrase", "data", rest)?;
+            if let Some(language) = words.get(2).filter(|language| !language.is_empty()) {
+                run.set_variable("language", language).map_err(Error::runtime)?;
+            }
+            let action = Action::new("phrase", format!("{name},{rest}"));
+            let done = run.perform(action).await?;
+            run.then(done.is_some(), &lua).await
+        }
+    });
+    for name in ["set_tts_params", "set_tts_parms"] {
+        methods.add_method(name, move |_, this, (engine, voice): (String, String)| {
+            let run = this.in_call(name)?;
+            for (what, value) in [("engine", &engine), ("voice", &voice)] {
+                let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-. /".contains(&b);
+                if !value.bytes().all(plain) {
+                    return Err(Error::runtime(format!("session:{name}: {what}: \"{value}\"")));
+                }
+            }
+            run.tts(Some((engine, voice)));
+            Ok(())
+        });
+    }
+    methods.add_async_method("speak", |lua: Lua, this, said: String| {
+        let run = this.talking("speak");
+        async move {
+            let run = run?;
+            let Some((engine, voice)) = run.tts(None) else {
+                return Err(Error::runtime(
+                    "session:speak: call set_tts_params(engine, voice) first",
+                ));
+            };
+            if said.contains("${") || said.contains('|') {
+                return Err(Error::runtime("session:speak: the text holds \"${\" or a bar"));
+            }
+            let action = Action::new("speak", format!("{engine}|{voice}|{said}"));
+            let done = run.perform(action).await?;
+            run.then(i32::from(done.is_some()), &lua).await
+        }
+    });
+}
+
+fn collects<M: UserDataMethods<Session>>(methods: &mut M) {
+    // min, max, tries, timeout, terminators, file, invalid file, regex, variable, digit timeout,
+    // transfer on failure.
+    methods.add_async_method("playAndGetDigits", |lua: Lua, this, words: Variadic<Value>| {
+        const NAME: &str = "playAndGetDigits";
+        let run = this.talking(NAME);
+        async move {
+            let run = run?;
+            let texts = words.iter().map(text).collect::<mlua::Result<Vec<_>>>()?;
+            let given = |n: usize| texts.get(n).map_or("", String::as_str);
+            if !given(10).is_empty() {
+                return Err(Error::runtime(
+                    "session:playAndGetDigits: transfer_on_failure would take the call away from \
+                     the script; look at the digits instead",
+                ));
+            }
+            let variable = run.digits_variable();
+            let mut data = Vec::new();
+            for (n, what) in ["min", "max", "tries", "timeout"].iter().enumerate() {
+                data.push(whole(NAME, what, arg(&words, n), 1)?.to_string());
+            }
+            data.push(word(NAME, "terminators", given(4))?);
+            data.push(sound(&run, NAME, "file", given(5))?);
+            data.push(sound(&run, NAME, "invalid file", given(6))?);
+            data.push(variable.clone());
+            data.push(word(NAME, "digits", given(7))?);
+            if !arg(&words, 9).is_nil() {
+                data.push(whole(NAME, "digit timeout", arg(&words, 9), 0)?.to_string());
+            }
+            let action = Action::new("play_and_get_digits", data.join(" "));
+            let pressed = digits(&run, action, &variable).await?;
+            // The caller's own name for them, which mod_lua sets too.
+            if !given(8).is_empty() && !pressed.is_empty() {
+                run.set_variable(given(8), &pressed).map_err(Error::runtime)?;
+            }
+            run.then(pressed, &lua).await
+        }
+    });
+    // min, max, file, timeout, terminators, digit timeout.
+    methods.add_async_method("read", |lua: Lua, this, words: Variadic<Value>| {
+        let run = this.talking("read");
+        async move {
+            let run = run?;
+            let variable = run.digits_variable();
+            let data = [
+                whole("read", "min", arg(&words, 0), 1)?.to_string(),
+                whole("read", "max", arg(&words, 1), 1)?.to_string(),
+                sound(&run, "read", "file", &text(arg(&words, 2))?)?,
+                variable.clone(),
+                whole("read", "timeout", arg(&words, 3), 5_000)?.to_string(),
+                word("read", "terminators", &text(arg(&words, 4))?)?,
+                whole("read", "digit timeout", arg(&words, 5), 0)?.to_string(),
+            ];
+            let pressed = digits(&run, Action::new("read", data.join(" ")), &variable).await?;
+            run.then(pressed, &lua).await
+        }
+    });
+    // max, terminators, timeout, between digits.
+    methods.add_async_method("getDigits", |lua: Lua, this, words: Variadic<Value>| {
+        let run = this.talking("getDigits");
+        async move {
+            let run = run?;
+            let variable = run.digits_variable();
+            let data = [
+                "1".to_owned(),
+                whole("getDigits", "max", arg(&words, 0), 1)?.to_string(),
+                "silence_stream://1".to_owned(),
+                variable.clone(),
+                whole("getDigits", "timeout", arg(&words, 2), 5_000)?.to_string(),
+                word("getDigits", "terminators", &text(arg(&words, 1))?)?,
+                whole("getDigits", "digit timeout", arg(&words, 3), 0)?.to_string(),
+            ];
+            let pressed = digits(&run, Action::new("read", data.join(" ")), &variable).await?;
+            run.then(pressed, &lua).await
+        }
+    });
+    methods.add_async_method("flushDigits", |lua: Lua, this, ()| {
+        let run = this.talking("flushDigits");
+        async move {
+            let run = run?;
+            let done = run.perform(Action::new("flush_dtmf", "")).await?;
+            run.then(done.is_some(), &lua).await
+        }
+    });
+}
+
+fn ends<M: UserDataMethods<Session>>(methods: &mut M) {
+    methods.add_async_method("ready", |lua: Lua, this, ()| {
+        let run = this.in_call("ready");
+        async move {
+            let run = run?;
+            let ready = if run.is_live() || (run.can_talk() && run.has_acted()) {
+                run.refresh().await?
+            } else {
+                !run.hung_up()
+            };
+            run.then(ready && !run.hung_up(), &lua).await
+        }
+    });
+    methods.add_async_method("answered", |lua: Lua, this, ()| {
+        let run = this.talking("answered");
+        async move {
+            let run = run?;
+            let there = run.refresh().await?;
+            let answered = there && run.header("Answer-State").as_deref() == Some("answered");
+            run.then(answered, &lua).await
+        }
+    });
+    methods.add_async_method("hangupCause", |lua: Lua, this, ()| {
+        let run = this.in_call("hangupCause");
+        async move {
+            let run = run?;
+            if run.is_live() && !run.is_over() {
+                run.refresh().await?;
+            }
+            let unknown = if run.is_over() { "UNKNOWN" } else { "NONE" };
+            run.then(run.cause().unwrap_or_else(|| unknown.to_owned()), &lua).await
+        }
+    });
+    methods.add_async_method(
+        "setHangupHook",
+        |lua: Lua, this, (function, argument): (Value, Value)| {
+            let run = this.talking("setHangupHook");
+            let globals = lua.globals();
+            async move {
+                let run = run?;
+                if !matches!(function, Value::Function(_) | Value::String(_)) {
+                    return Err(Error::runtime(
+                        "session:setHangupHook: expected the name of a function",
+                    ));
+                }
+                run.hook(Some(Hook { globals, function, argument }));
+                run.linger().await?;
+                run.then((), &lua).await
+            }
+        },
+    );
+    methods.add_method("setAutoHangup", |_, this, yes: bool| {
+        this.in_call("setAutoHangup")?.set_auto_hangup(yes);
+        Ok(())
+    });
 }

@@ -54,7 +54,7 @@ impl Rig {
             vars: vars.map(|(n, v)| (n.to_owned(), v)).into(),
             ..WireFacts::default()
         };
-        let call = Arc::new(Call { facts, task: task.to_owned() });
+        let call = Arc::new(Call { facts, task: task.to_owned(), ..Call::default() });
         self.engine.run(phase, call, Duration::from_secs(10)).await
     }
 
@@ -463,7 +463,7 @@ async fn the_policies_that_ship_work() {
     let engine = Engine::start(&config, PublishedHandle::new()).expect("threads");
     for (phase, task) in [(Phase::Route, ""), (Phase::Call, "Outbound::route")] {
         let facts = WireFacts { called: "07700900123".to_owned(), ..WireFacts::default() };
-        let call = Arc::new(Call { facts, task: task.to_owned() });
+        let call = Arc::new(Call { facts, task: task.to_owned(), ..Call::default() });
         let outcome = engine.run(phase, call, Duration::from_secs(10)).await.expect("fine");
         // With no data published, both leave things as they are.
         assert_eq!((outcome.verdict, outcome.actions), (Verdict::Keep, Vec::new()), "{task}");
@@ -489,7 +489,7 @@ async fn a_machine_does_not_grow_with_its_runs() {
         for n in 0..runs {
             let called = if n % 10 == 0 { "1" } else { "2" }.to_owned();
             let facts = WireFacts { called, ..WireFacts::default() };
-            let call = Arc::new(Call { facts, task: String::new() });
+            let call = Arc::new(Call { facts, task: String::new(), ..Call::default() });
             let deadline = Instant::now() + Duration::from_secs(10);
             let run = run::Run::new(Phase::Route, call, Arc::clone(&bundle), deadline, 100);
             let ended = vm.execute(&Arc::new(run), &entry).await;

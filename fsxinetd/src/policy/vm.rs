@@ -19,6 +19,7 @@ use super::host::{self, Current};
 use super::outcome::{Failure, Outcome, Verdict};
 use super::run::Run;
 use super::session::Session;
+use super::talk;
 use super::{Limits, Phase};
 use crate::published::PublishedHandle;
 
@@ -88,24 +89,42 @@ impl Vm {
     /// Runs `entry` for `run`, to its end or its limits.
     pub(super) async fn execute(&self, run: &Arc<Run>, entry: &Entry) -> Result<Outcome, Failure> {
         let started = Instant::now();
-        if started >= run.deadline {
+        if started >= run.deadline.at() {
             // It waited in the queue for all its time: whoever comes next may still be helped.
             return Err(Failure::Busy);
         }
         let thread = self.prepare(run, entry).map_err(|e| self.failure(run, started, &e))?;
         let own = thread.to_pointer() as usize;
         let work = async {
-            let (result, actions) = thread.into_async::<(Value, Value)>(())?.await?;
+            let ended = thread.into_async::<(Value, Value)>(())?.await;
+            let (result, actions) = match ended {
+                // A hangup hook that says so has ended it.
+                Err(error) if run.is_over() && error.to_string().contains(talk::ENDED) => {
+                    (Value::Nil, Value::Nil)
+                }
+                other => other?,
+            };
+            match run.after().await {
+                Err(error) if !error.to_string().contains(talk::ENDED) => return Err(error),
+                _ => {}
+            }
+            if run.auto_hangup() == Some(false) && run.has_acted() && run.can_talk() {
+                // The dialplan is to go on after what was collected.
+                run.flush().await?;
+            }
             self.conclude(run, result, actions)
         };
         let work = Metered { work: Box::pin(work), vm: self, run, own, turned: false };
-        let ended = tokio::time::timeout_at(run.deadline.into(), work).await;
+        let ended = tokio::select! {
+            ended = work => Ok(ended),
+            () = run.deadline.passed() => Err(()),
+        };
         match ended {
-            _ if Instant::now() >= run.deadline => Err(self.timeout(run, started)),
+            _ if Instant::now() >= run.deadline.at() => Err(self.timeout(run, started)),
             Ok(Ok(outcome)) if run.used(Duration::ZERO) < self.limits.cpu_budget => Ok(outcome),
             Ok(Ok(_)) => Err(self.computed_too_long()),
             Ok(Err(error)) => Err(self.failure(run, started, &error)),
-            Err(_) => Err(self.timeout(run, started)),
+            Err(()) => Err(self.timeout(run, started)),
         }
     }
 
@@ -119,6 +138,9 @@ impl Vm {
             globals.raw_set("call", &call)?;
             let argv = lua.create_table()?;
             argv.raw_set(0, entry.file.as_str())?;
+            for (n, word) in run.call.arguments.iter().enumerate() {
+                argv.raw_set(n + 1, word.as_str())?;
+            }
             globals.raw_set("argv", argv)?;
             let chunk = host::load(lua, &run, &entry.file)?;
             let driver = lua
@@ -144,13 +166,16 @@ impl Vm {
             take_actions(run, &actions)?;
         }
         let verdict = verdict(&self.lua, run, result)?;
+        if verdict == Verdict::Keep && run.auto_hangup() == Some(true) && !run.hung_up() {
+            run.action(Action::new("hangup", "NORMAL_CLEARING")).map_err(Error::runtime)?;
+        }
         let (vars, actions) = run.take();
         let policy_version = format!("{}@{}", run.bundle.name, run.bundle.version);
         Ok(Outcome { policy_version, verdict, vars, actions })
     }
 
     fn timeout(&self, run: &Run, started: Instant) -> Failure {
-        let had = run.deadline.saturating_duration_since(started);
+        let had = run.deadline.at().saturating_duration_since(started);
         let after_ms = u64::try_from(had.as_millis()).unwrap_or(u64::MAX);
         Failure::Budget { what: "wall clock", after_ms }
     }
@@ -161,7 +186,7 @@ impl Vm {
     }
 
     fn failure(&self, run: &Run, started: Instant, error: &Error) -> Failure {
-        if Instant::now() >= run.deadline {
+        if Instant::now() >= run.deadline.at() {
             self.timeout(run, started)
         } else if run.used(Duration::ZERO) >= self.limits.cpu_budget {
             self.computed_too_long()
@@ -190,7 +215,7 @@ impl<F: Future> Future for Metered<'_, F> {
         let (vm, run) = (self.vm, Arc::clone(self.run));
         let before = computed();
         let left = vm.limits.cpu_budget.saturating_sub(run.used(Duration::ZERO));
-        vm.meter.enter(Instant::now(), run.deadline, left, self.own);
+        vm.meter.enter(Instant::now(), run.deadline.at(), left, self.own);
         vm.current.set(Some(Arc::clone(&run)));
         let polled = self.work.as_mut().poll(cx);
         vm.current.set(None);

@@ -1,0 +1,135 @@
+//! A script and the switch, talking over one socket.
+//!
+//! The script orders one command at a time and each has its deadline. A call that ends while the
+//! script runs is told to the script, which may finish what it has begun and run its hangup hook; a
+//! script that had not begun to talk has nothing to finish and is let go.
+
+use std::time::{Duration, Instant};
+
+use fsx_wire::esl::{self, ChannelData, Frame, Kind};
+use tokio::sync::oneshot;
+use tokio::time::{sleep_until, timeout};
+
+use super::call::{Broken, Peer};
+use crate::policy::line::{Lost, Order, Orders};
+
+/// How long the switch may take to say why a call has ended; the call's own end waits for it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// How a conversation ended.
+pub(super) enum Ended<T> {
+    /// The script came to its end; the call is still there.
+    Decided(T),
+    /// The call ended first; what the script came to, where it had begun to talk.
+    HungUp(Option<T>),
+}
+
+/// The command whose reply is awaited.
+struct Awaited {
+    reply: oneshot::Sender<Result<Frame, Lost>>,
+    wait: Duration,
+    until: Instant,
+}
+
+/// Carries orders to the switch and replies back until the script or the call has ended.
+pub(super) async fn between<T>(
+    peer: &mut Peer,
+    mut orders: Orders,
+    script: impl Future<Output = T>,
+) -> Result<Ended<T>, Broken> {
+    tokio::pin!(script);
+    let mut awaited: Option<Awaited> = None;
+    let mut talked = false;
+    let broken = loop {
+        match peer.decoder.next_frame() {
+            Ok(Some(frame)) => match frame.kind() {
+                Kind::Reply | Kind::ApiResponse => {
+                    if let Some(awaited) = awaited.take() {
+                        let _ = awaited.reply.send(Ok(frame));
+                    }
+                    continue;
+                }
+                Kind::Disconnect => {
+                    let lingers = frame.header("Content-Disposition") == Some("linger");
+                    let last = if lingers { last_words(peer).await } else { None };
+                    orders.hung_up(last);
+                    break None;
+                }
+                _ => continue,
+            },
+            Ok(None) => {}
+            Err(malformed) => break Some(Broken::from(malformed)),
+        }
+        let until = awaited.as_ref().map(|awaited| awaited.until);
+        tokio::select! {
+            ended = &mut script => return Ok(Ended::Decided(ended)),
+            order = orders.queue.recv(), if awaited.is_none() => {
+                // None: the script is at its end, which the other branch will say.
+                let Some(Order { bytes, wait, reply }) = order else {
+                    return after(peer, script.as_mut()).await;
+                };
+                talked = true;
+                if let Err(broken) = peer.say(&bytes).await {
+                    break Some(broken);
+                }
+                awaited = Some(Awaited { reply, wait, until: Instant::now() + wait });
+            }
+            read = peer.read() => if let Err(broken) = read {
+                break Some(broken);
+            },
+            () = sleep_until(until.unwrap_or_else(Instant::now).into()), if until.is_some() => {
+                // A reply that comes after all would be taken for the next one's.
+                let wait = awaited.as_ref().map_or(Duration::ZERO, |awaited| awaited.wait);
+                if let Some(awaited) = awaited.take() {
+                    let _ = awaited.reply.send(Err(Lost::Silent(wait)));
+                }
+                break Some(Broken::Silent(wait));
+            }
+        }
+    };
+    orders.hung_up(None);
+    if let Some(awaited) = awaited {
+        let _ = awaited.reply.send(Err(Lost::Gone));
+    }
+    drop(orders);
+    if !talked {
+        return match broken {
+            Some(broken) => Err(broken),
+            None => Err(Broken::Gone),
+        };
+    }
+    // It has its own budget of time left, and nothing more to wait for.
+    let ended = script.await;
+    match broken {
+        None | Some(Broken::Gone) => Ok(Ended::HungUp(Some(ended))),
+        Some(broken) => Err(broken),
+    }
+}
+
+/// The script has let go of the line; its end comes by itself. The call may still end before.
+async fn after<T>(
+    peer: &mut Peer,
+    script: std::pin::Pin<&mut impl Future<Output = T>>,
+) -> Result<Ended<T>, Broken> {
+    tokio::select! {
+        ended = script => Ok(Ended::Decided(ended)),
+        broken = peer.until_gone() => Err(broken),
+    }
+}
+
+/// What the switch says of a call that has ended, while it lingers for us; then we leave, since the
+/// call's own end waits.
+async fn last_words(peer: &mut Peer) -> Option<ChannelData> {
+    let ask = async {
+        peer.say(esl::CONNECT).await.ok()?;
+        loop {
+            let frame = peer.hear(LAST_WORDS).await.ok()?;
+            if frame.kind() == Kind::Reply {
+                return Some(ChannelData::new(&frame));
+            }
+        }
+    };
+    let data = timeout(LAST_WORDS, ask).await.ok().flatten();
+    let _ = peer.say(esl::EXIT).await;
+    data
+}

@@ -1,0 +1,189 @@
+//! The wire between a script and the switch while a call is talked through.
+//!
+//! The script runs on a policy thread and the socket belongs to the conversation's task, so what is
+//! to be said goes over a channel and its reply comes back. Each order carries its own deadline; a
+//! caller who hangs up ends the wait at once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use fsx_wire::esl::{ChannelData, Frame};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::config;
+
+/// How much longer than the conversation's task a script waits for it.
+const SLACK: Duration = Duration::from_millis(500);
+
+/// What a script may wait for, and ask of the switch beside applications.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manners {
+    /// For the reply to a command that does not take its time.
+    pub reply: Duration,
+    /// For an application: it may last as long as a call.
+    pub call: Duration,
+    /// `freeswitch.API` commands of the platform's scripts.
+    pub api: Vec<String>,
+    /// And of organisations' scripts.
+    pub api_organisations: Vec<String>,
+}
+
+impl From<&config::Policy> for Manners {
+    fn from(config: &config::Policy) -> Self {
+        Self {
+            reply: Duration::from_millis(config.reply_timeout_ms.into()),
+            call: Duration::from_secs(config.call_max_s.into()),
+            api: config.api_commands.clone(),
+            api_organisations: config.api_commands_organisations.clone(),
+        }
+    }
+}
+
+/// Why there is no reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// The caller or the switch has ended the conversation.
+    Gone,
+    /// Nothing came in time.
+    Silent(Duration),
+}
+
+/// One command, and where its reply goes.
+#[derive(Debug)]
+pub struct Order {
+    /// The command, whole.
+    pub bytes: Vec<u8>,
+    /// How long its reply may take.
+    pub wait: Duration,
+    /// Takes the reply.
+    pub reply: oneshot::Sender<Result<Frame, Lost>>,
+}
+
+/// What both ends know of the end of the call.
+#[derive(Debug, Default)]
+struct End {
+    gone: bool,
+    last: Option<ChannelData>,
+}
+
+/// The script's end.
+#[derive(Clone, Debug)]
+pub struct Line {
+    orders: mpsc::Sender<Order>,
+    end: Arc<Mutex<End>>,
+    /// Why no conversation can be held on this socket, where none can.
+    pub unable: Option<&'static str>,
+    /// Commands that need `full` may be sent.
+    pub full: bool,
+    /// What may be asked and waited for.
+    pub manners: Arc<Manners>,
+}
+
+/// The socket's end.
+#[derive(Debug)]
+pub struct Orders {
+    /// Comes with what is to be said.
+    pub queue: mpsc::Receiver<Order>,
+    end: Arc<Mutex<End>>,
+}
+
+/// A line for the call that `data` describes.
+#[must_use]
+pub fn line(data: &ChannelData, manners: Arc<Manners>) -> (Line, Orders) {
+    // One at a time: a script waits for each reply.
+    let (orders, queue) = mpsc::channel(1);
+    let end = Arc::<Mutex<End>>::default();
+    let unable = data.is_async().then_some("the dialplan's socket action says async");
+    let line = Line { orders, end: Arc::clone(&end), unable, full: data.full(), manners };
+    (line, Orders { queue, end })
+}
+
+impl Orders {
+    /// The call has ended; `last` is how the switch described it at its end, where it did.
+    pub fn hung_up(&self, last: Option<ChannelData>) {
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        end.gone = true;
+        if last.is_some() {
+            end.last = last;
+        }
+    }
+}
+
+impl Line {
+    /// The call has ended.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner).gone
+    }
+
+    /// How the switch described the call at its end, once.
+    #[must_use]
+    pub fn last_words(&self) -> Option<ChannelData> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner).last.take()
+    }
+
+    /// Says it and waits for the reply.
+    ///
+    /// # Errors
+    /// [`Lost`].
+    pub async fn ask(&self, bytes: Vec<u8>, wait: Duration) -> Result<Frame, Lost> {
+        let (reply, answer) = oneshot::channel();
+        if self.orders.send(Order { bytes, wait, reply }).await.is_err() {
+            return Err(Lost::Gone);
+        }
+        match tokio::time::timeout(wait + SLACK, answer).await {
+            Ok(Ok(said)) => said,
+            Ok(Err(_)) => Err(Lost::Gone),
+            Err(_) => Err(Lost::Silent(wait)),
+        }
+    }
+}
+
+/// When a run must have ended. Time that it waits for the switch is not its own and is given back.
+#[derive(Clone, Debug)]
+pub(super) struct Deadline(Arc<watch::Sender<Instant>>);
+
+impl Deadline {
+    pub(super) fn new(at: Instant) -> Self {
+        Self(Arc::new(watch::Sender::new(at)))
+    }
+
+    pub(super) fn at(&self) -> Instant {
+        *self.0.borrow()
+    }
+
+    /// Returns when the deadline has passed, however often it is moved before.
+    pub(super) async fn passed(&self) {
+        let mut moved = self.0.subscribe();
+        loop {
+            let at = *moved.borrow_and_update();
+            tokio::select! {
+                () = tokio::time::sleep_until(at.into()) => {}
+                _ = moved.changed() => continue,
+            }
+            if self.at() <= Instant::now() {
+                return;
+            }
+        }
+    }
+
+    /// The switch is being waited for, for at most `limit`, until the result is dropped.
+    pub(super) fn waiting(&self, limit: Duration) -> Waiting<'_> {
+        let now = Instant::now();
+        let left = self.at().saturating_duration_since(now);
+        self.0.send_replace(now + limit + left);
+        Waiting { deadline: self, left }
+    }
+}
+
+/// See [`Deadline::waiting`].
+pub(super) struct Waiting<'a> {
+    deadline: &'a Deadline,
+    left: Duration,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.deadline.0.send_replace(Instant::now() + self.left);
+    }
+}
