@@ -208,7 +208,7 @@ pub(super) fn counts(data: &Snapshot<Vec<u8>>) -> Value {
         "runs": number_runs,
         "lists": lists.len(),
         "lists_ranked": ranked,
-        "offers_per_run": if number_runs == 0 { 0 } else { offers / number_runs },
+        "offers_per_run": offers.checked_div(number_runs).unwrap_or(0),
         "offers_most": longest,
         "runs_by_carrier": carriers,
     })
