@@ -61,7 +61,8 @@ pub(super) fn answer_all(
     mut input: impl BufRead,
     mut out: impl Write,
 ) -> Result<ExitCode, Failure> {
-    let (mut line, mut number, mut bad) = (Vec::new(), 0u64, false);
+    let (mut line, mut answered) = (Vec::new(), Vec::new());
+    let (mut number, mut bad) = (0u64, false);
     let now = now();
     loop {
         line.clear();
@@ -72,8 +73,9 @@ pub(super) fn answer_all(
         if line.trim_ascii().is_empty() {
             continue;
         }
-        match one(opened, &line, now) {
-            Ok(json) => out.write_all(&json)?,
+        answered.clear();
+        match one(opened, &line, now, &mut answered) {
+            Ok(()) => out.write_all(&answered)?,
             Err(error) => {
                 bad = true;
                 serde_json::to_writer(&mut out, &json!({ "line": number, "error": error }))
@@ -86,7 +88,7 @@ pub(super) fn answer_all(
     Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn one(opened: &Opened, line: &[u8], now: i64) -> Result<Vec<u8>, String> {
+fn one(opened: &Opened, line: &[u8], now: i64, out: &mut Vec<u8>) -> Result<(), String> {
     let request: Request = serde_json::from_slice(line).map_err(|e| e.to_string())?;
     let called = request.number.as_deref().ok_or("it has no \"number\"")?;
     let home_country = match &request.country {
@@ -121,5 +123,5 @@ fn one(opened: &Opened, line: &[u8], now: i64) -> Result<Vec<u8>, String> {
         max_attempts: request.max_attempts,
     };
     let answer = answer(&opened.data, &*opened.live, &facts, request.why);
-    serde_json::to_vec(&answer).map_err(|e| e.to_string())
+    serde_json::to_writer(out, &answer).map_err(|e| e.to_string())
 }
