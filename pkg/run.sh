@@ -99,12 +99,15 @@ say 'Some calls (carriers and prices are samples)'
 "$fsxinetd" demo route --snapshot "$dir/routing.snapshot"
 
 # --- What next ---------------------------------------------------------------------------------
-# The switches look for these very names.
-cp -f "$built/libmod_fsx.so" "$dir/modules/mod_fsx.so"
-cp -f "$built/libfsx.so" "$dir/modules/fsx.so"
+# The switches look for these very names. A running one has the old files mapped: they are replaced
+# by new files, never written over, or it would die.
+for module in libmod_fsx.so:mod_fsx.so libfsx.so:fsx.so; do
+    install -m 644 "$built/${module%:*}" "$dir/modules/.${module#*:}.new"
+    mv -f "$dir/modules/.${module#*:}.new" "$dir/modules/${module#*:}"
+done
 say 'fsxinetd is up'
 cat <<TEXT
-  curl -s localhost:$http_port/readyz?verbose
+  curl -s 'localhost:$http_port/readyz?verbose'
   curl -s 'localhost:$http_port/v1/lcr/route?number=07700900123&org=37&why=1'
   ${fsxinetd#"$PWD"/} lcr route 07700900123 --org 37 --json --snapshot run/routing.snapshot
 
@@ -113,6 +116,7 @@ FreeSWITCH: in autoload_configs/fsx.conf.xml (sample: fs-module/conf/fsx.conf.xm
     live        $dir/routing.live
     socket      $socket
     spool       $dir/spool/freeswitch.jsonl
+    data-centre LON1
   then    fs_cli -x 'load $dir/modules/mod_fsx.so'
   and     fs_cli -x 'fsx why 07700900123 org=37'
   Its user must be able to read and write in $dir; fsxinetd takes questions from root, from its own
@@ -122,6 +126,7 @@ OpenSIPS: in opensips.cfg
     loadmodule "$dir/modules/fsx.so"
     modparam("fsx", "snapshot", "$dir/routing.snapshot")
     modparam("fsx", "live", "$dir/routing.live")
+    modparam("fsx", "data_centre", "LON1")
   then fsx_route() in the request route (sample: opensips-module/conf/opensips.cfg).
 
 These modules are development builds; make modules makes the ones for real calls.

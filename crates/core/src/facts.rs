@@ -7,12 +7,14 @@ use core::fmt;
 pub struct Country(pub [u8; 2]);
 
 impl Country {
-    /// Reads two ASCII letters, in either case.
+    /// Reads two ASCII letters, in either case. `UK`, which ISO 3166 reserves for the same country
+    /// and which everybody types, is `GB`.
     #[must_use]
     pub fn new(text: &[u8]) -> Option<Self> {
         match text {
             [a, b] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() => {
-                Some(Self([a.to_ascii_uppercase(), b.to_ascii_uppercase()]))
+                let code = [a.to_ascii_uppercase(), b.to_ascii_uppercase()];
+                Some(Self(if code == *b"UK" { *b"GB" } else { code }))
             }
             _ => None,
         }

@@ -293,6 +293,13 @@ fn check_values(config: &Config, lines: &Lines, problems: &mut Vec<Problem>) {
     if !country.is_empty() && fsx_core::Country::new(country.as_bytes()).is_none() {
         wrong("site.home_country", format!("expected two letters, got \"{country}\""));
     }
+    let currency = &config.site.base_currency;
+    if currency.len() != 3 || !currency.bytes().all(|b| b.is_ascii_alphabetic()) {
+        wrong(
+            "site.base_currency",
+            format!("expected three letters such as GBP, got \"{currency}\""),
+        );
+    }
     if u32::from_str_radix(&config.decide.mode, 8).map_or(true, |mode| mode > 0o777) {
         let mode = &config.decide.mode;
         wrong("decide.mode", format!("expected octal permission bits, got \"{mode}\""));

@@ -69,6 +69,10 @@ fn wrong_values_are_named_with_their_lines() {
         ("[esl]\nmax_calls = 0\n", "2: max_calls in [esl]: expected at least 1, got 0"),
         ("[esl]\nallow = [\"localhost\"]\n", "2: allow in [esl]: expected an address"),
         ("[decide]\nmode = \"rw\"\n", "2: mode in [decide]: expected octal"),
+        (
+            "[site]\nbase_currency = \"pounds\"\n",
+            "2: base_currency in [site]: expected three letters",
+        ),
         ("[site]\nhome_country = \"GBR\"\n", "2: home_country in [site]: expected two letters"),
         ("[feed]\nsource = \"routes.fsx\"\n", "2: source in [feed]: expected http://"),
         ("[cdr]\ndeliver_url = \"https://x\"\n", "2: deliver_url in [cdr]: expected http://"),
