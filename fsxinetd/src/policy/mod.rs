@@ -8,7 +8,7 @@
 //!
 //! - [`bundle`]: what is on disk, compiled and versioned;
 //! - [`engine`]: the threads and who runs where;
-//! - [`line`]: a script's way to the switch while a call is talked through;
+//! - [`mod@line`]: a script's way to the switch while a call is talked through;
 //! - [`outcome`]: what a run asked for;
 //! - [`screen`]: what scripts may have a switch do.
 
