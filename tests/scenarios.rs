@@ -33,6 +33,8 @@ mod policy_by_name;
 mod policy_late;
 #[path = "scenarios/policy-over-event-socket/scenario.rs"]
 mod policy_over_event_socket;
+#[path = "scenarios/policy-talks/scenario.rs"]
+mod policy_talks;
 #[path = "scenarios/proxy-fails-over/scenario.rs"]
 mod proxy_fails_over;
 #[path = "scenarios/same-answer-everywhere/scenario.rs"]
