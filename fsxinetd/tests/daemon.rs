@@ -92,7 +92,8 @@ fn every_door_answers_from_the_published_data() {
         "fsxinetd_snapshot_generation 1",
         "fsxinetd_esl_connections_total{outcome=\"probe\"} 1",
         "fsxinetd_decisions_total{source=\"socket\",outcome=\"routed\"} 1",
-        "fsxinetd_policy_runs_total{task=\"default\",outcome=\"ok\"} 1",
+        "fsxinetd_policy_runs_total{org=\"37\",task=\"default\",outcome=\"ok\"} 1",
+        "fsxinetd_policy_script_duration_seconds_count{phase=\"route\"} 1",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }

@@ -14,10 +14,14 @@ use crate::{published::PublishedHandle, routing::seconds};
 pub const DECISIONS: &str = "fsxinetd_decisions_total";
 /// Seconds a decision took, by `source`.
 pub const DECISION_SECONDS: &str = "fsxinetd_decision_duration_seconds";
-/// Policy runs, by `task` and `outcome`.
+/// Policy runs, by `org` (the bundle's), `task` and `outcome`.
 pub const POLICY_RUNS: &str = "fsxinetd_policy_runs_total";
 /// Seconds a policy run took, by `phase`.
 pub const POLICY_SECONDS: &str = "fsxinetd_policy_duration_seconds";
+/// Seconds a run computed, by `phase`.
+pub const POLICY_SCRIPT_SECONDS: &str = "fsxinetd_policy_script_duration_seconds";
+/// Seconds a run that talked with a switch waited for it, by `phase`.
+pub const POLICY_HOST_SECONDS: &str = "fsxinetd_policy_switch_wait_duration_seconds";
 /// Policy threads given up because a run did not end.
 pub const POLICY_ABANDONED: &str = "fsxinetd_policy_threads_abandoned_total";
 /// Bundles in force.
@@ -82,7 +86,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
 fn describe() {
     for (name, unit, help) in [
         (DECISIONS, Unit::Count, "Routing decisions given, by source and outcome."),
-        (POLICY_RUNS, Unit::Count, "Policy runs, by task and outcome."),
+        (POLICY_RUNS, Unit::Count, "Policy runs, by bundle, task and outcome."),
         (POLICY_ABANDONED, Unit::Count, "Policy threads given up because a run did not end."),
         (ESL_CONNECTIONS, Unit::Count, "Event-socket connections, by outcome."),
         (DECIDE_REFUSED, Unit::Count, "Decision-socket connections refused, by reason."),
@@ -112,6 +116,8 @@ fn describe() {
     for (name, help) in [
         (DECISION_SECONDS, "Time from question to decision, by source."),
         (POLICY_SECONDS, "Time a policy run took, by phase."),
+        (POLICY_SCRIPT_SECONDS, "Time a policy run computed, by phase."),
+        (POLICY_HOST_SECONDS, "Time a policy run waited for the switch, by phase."),
     ] {
         describe_histogram!(name, Unit::Seconds, help);
     }

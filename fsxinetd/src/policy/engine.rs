@@ -196,7 +196,11 @@ impl Engine {
             _ if call.task.is_empty() => "default".to_owned(),
             _ => call.task.clone(),
         };
-        counter!(names::POLICY_RUNS, "task" => task, "outcome" => outcome).increment(1);
+        // Bounded by the bundles in force: an organisation without one of its own is the platform's.
+        let found = self.bundles().find(call.facts.org, phase, &call.task);
+        let org = found.map_or_else(|| "other".to_owned(), |(bundle, _)| bundle.name.clone());
+        counter!(names::POLICY_RUNS, "org" => org, "task" => task, "outcome" => outcome)
+            .increment(1);
         histogram!(names::POLICY_SECONDS, "phase" => phase.as_str()).record(started.elapsed());
         result
     }
@@ -320,6 +324,20 @@ impl Drop for InHand {
     }
 }
 
+/// Says what a run has spent when dropped, however it ended.
+struct Spent(Arc<Run>);
+
+impl Drop for Spent {
+    fn drop(&mut self) {
+        let (run, phase) = (&self.0, self.0.phase.as_str());
+        histogram!(names::POLICY_SCRIPT_SECONDS, "phase" => phase).record(run.used(Duration::ZERO));
+        if run.is_live() {
+            histogram!(names::POLICY_HOST_SECONDS, "phase" => phase)
+                .record(run.waited(Duration::ZERO));
+        }
+    }
+}
+
 impl Worker {
     fn start(n: u32, published: &PublishedHandle) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::unbounded_channel();
@@ -380,6 +398,7 @@ async fn work(
                 }
             };
             let run = Arc::new(job.run);
+            let _spent = Spent(Arc::clone(&run));
             let work = Watched { work: Box::pin(vm.execute(&run, &job.entry)), shared: &shared };
             let result = tokio::select! {
                 result = work => result,
