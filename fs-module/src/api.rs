@@ -175,11 +175,19 @@ fn reload(world: &World) -> String {
         let lines: String = mistakes.iter().map(|mistake| format!("  {mistake}\n")).collect();
         return format!("-ERR the configuration in force stays:\n{lines}");
     }
-    let snapshot = match world.refresh() {
+    // The file itself is looked at, whatever the live table announces.
+    let snapshot = match world.look_again() {
         None => "no snapshot is configured".to_owned(),
         Some(Refresh::Refused { reason, .. }) => {
             return format!(
                 "-ERR configuration read; snapshot refused: {reason}; generation {} stays in use\n",
+                world.generation()
+            );
+        }
+        Some(Refresh::Missing) => {
+            return format!(
+                "-ERR configuration read; there is no snapshot at {}; generation {} stays in use\n",
+                world.snapshot_path(),
                 world.generation()
             );
         }

@@ -253,6 +253,21 @@ impl World {
     /// Opens what is there by now and moves to a newer snapshot if one is published. Not for the
     /// call path: it reads the whole of a new snapshot.
     pub(crate) fn refresh(&self) -> Option<Refresh> {
+        self.look(true)
+    }
+
+    /// The same, looking at the file even where the live table announces nothing new: somebody asked.
+    pub(crate) fn look_again(&self) -> Option<Refresh> {
+        self.look(false)
+    }
+
+    /// Where the snapshot should be, for messages.
+    pub(crate) fn snapshot_path(&self) -> String {
+        let path = self.setup().config.snapshot.clone();
+        path.map_or_else(|| "no path".to_owned(), |path| path.display().to_string())
+    }
+
+    fn look(&self, trust_announcement: bool) -> Option<Refresh> {
         let setup = self.setup();
         self.refresh_live(setup.config.live.as_deref());
         let Some(path) = setup.config.snapshot.as_deref() else {
@@ -263,7 +278,11 @@ impl World {
             }
             return None;
         };
-        let announced = self.live().map(|live| live.table.generation()).filter(|&g| g != 0);
+        let announced = self
+            .live()
+            .filter(|_| trust_announcement)
+            .map(|live| live.table.generation())
+            .filter(|&generation| generation != 0);
         let came = self.snapshot.refresh(path, announced);
         match &came {
             Refresh::Swapped { from, to } => {

@@ -152,7 +152,10 @@ impl fmt::Display for BuildError {
             }
             Self::LostCarrier { id, name, first: row } => {
                 let first = first(row).unwrap_or_default();
-                write!(f, "carrier {id} ({name}) would lose all its numbers or rates{first}")
+                write!(
+                    f,
+                    "carrier {id} ({name}) would lose all its numbers, rates or gateways{first}"
+                )
             }
             Self::TooLarge { section } => write!(f, "section {section} is too large"),
         }

@@ -166,9 +166,17 @@ fn refused_when_a_carrier_would_vanish() {
     let error = build(&rows, &tolerant()).expect_err("refused");
     assert_eq!(
         error.to_string(),
-        "carrier 2 (C2) would lose all its numbers or rates; \
+        "carrier 2 (C2) would lose all its numbers, rates or gateways; \
          first: LCRRates 1001: Rate \"free\": not a decimal number"
     );
+}
+
+#[test]
+fn refused_when_a_carrier_would_lose_its_gateways() {
+    let mut rows = good();
+    rows.gateways[0].channel_vars = "],[x=1".into();
+    let error = build(&rows, &tolerant()).expect_err("refused").to_string();
+    assert!(error.starts_with("carrier 1 (C1) would lose all its numbers, rates or gateways"));
 }
 
 #[test]

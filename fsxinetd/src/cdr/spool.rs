@@ -57,12 +57,15 @@ pub async fn run(config: config::Cdr, store: Arc<Store>, shutdown: Shutdown) {
 /// One line. Nothing is lost: whatever was not committed is still in a file.
 pub async fn take(file: &Path, store: &Store) -> Result<u64, String> {
     rename(file).map_err(|e| format!("cannot be taken: {e}"))?;
-    let mut records = 0;
+    let (mut records, mut faults) = (0, Vec::new());
     for taken in taken(file).map_err(|e| format!("its folder cannot be read: {e}"))? {
-        let name = taken.display();
-        records += import(&taken, store).await.map_err(|e| format!("{name}: {e}"))?;
+        // One that cannot be read must not keep the others waiting.
+        match import(&taken, store).await {
+            Ok(more) => records += more,
+            Err(fault) => faults.push(format!("{}: {fault}", taken.display())),
+        }
     }
-    Ok(records)
+    if faults.is_empty() { Ok(records) } else { Err(faults.join("; ")) }
 }
 
 /// Renames the file, where it is there and holds something.
@@ -114,6 +117,11 @@ fn taken(file: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Reads one taken file, commits it and deletes it.
 async fn import(path: &Path, store: &Store) -> Result<u64, String> {
+    // Opening a pipe would wait for whoever writes into it.
+    let found = fs::symlink_metadata(path).map_err(|e| format!("cannot be looked at: {e}"))?;
+    if !found.is_file() {
+        return Err("is not a regular file".to_owned());
+    }
     let file = File::open(path).map_err(|e| format!("cannot be opened: {e}"))?;
     lock(&file).await?;
     let shown = path.display().to_string();

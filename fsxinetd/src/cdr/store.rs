@@ -168,7 +168,10 @@ pub enum Tried {
 /// The open store. One connection writes; readers open their own.
 #[derive(Debug)]
 pub struct Store {
-    conn: Mutex<SqliteConnection>,
+    /// None after a fault: a connection whose commit failed (a full disk) may still think itself in a
+    /// transaction, and would then take records that never reach the file.
+    conn: Mutex<Option<SqliteConnection>>,
+    path: PathBuf,
     waiting: AtomicU64,
     deliver: bool,
 }
@@ -183,17 +186,7 @@ impl Store {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|e| open(sqlx::Error::Io(e)))?;
         }
-        let mut conn = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .busy_timeout(BUSY)
-            .journal_mode(SqliteJournalMode::Wal)
-            // An acknowledged record survives a power cut, not only a crash.
-            .synchronous(SqliteSynchronous::Full)
-            .disable_statement_logging()
-            .connect()
-            .await
-            .map_err(open)?;
+        let mut conn = connect(path).await.map_err(open)?;
         let version: i64 =
             sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut conn).await.map_err(open)?;
         if version > VERSION {
@@ -206,7 +199,31 @@ impl Store {
                 .await
                 .map_err(open)?;
         let waiting = AtomicU64::new(u64::try_from(waiting).unwrap_or(0));
-        Ok(Self { conn: Mutex::new(conn), waiting, deliver })
+        let path = path.to_owned();
+        Ok(Self { conn: Mutex::new(Some(conn)), path, waiting, deliver })
+    }
+
+    /// Takes the connection out, opened again where the last one failed. Whoever is done with it puts
+    /// it back; whoever fails drops it.
+    async fn take(
+        &self,
+        held: &mut Option<SqliteConnection>,
+    ) -> Result<SqliteConnection, StoreError> {
+        match held.take() {
+            Some(conn) => Ok(conn),
+            None => connect(&self.path)
+                .await
+                .map_err(|source| StoreError::Open { path: self.path.clone(), source }),
+        }
+    }
+
+    /// A disk that is full for this connection.
+    #[cfg(test)]
+    pub(super) async fn fill_up(&self, pages: u32) {
+        let mut held = self.conn.lock().await;
+        let conn = held.as_mut().expect("open");
+        let limit = format!("PRAGMA max_page_count = {pages}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(limit)).execute(conn).await.expect("a limit");
     }
 
     /// Records that wait for delivery.
@@ -233,48 +250,10 @@ impl Store {
         dead: &[DeadLetter],
     ) -> Result<Put, StoreError> {
         let state = if self.deliver { "waiting" } else { "kept" };
-        let (now, mut put) = (now_ms(), Put::default());
-        let mut conn = self.conn.lock().await;
-        let mut commit = conn.begin().await?;
-        for record in records {
-            let body = serde_json::to_string(record)
-                .map_err(|e| StoreError::Failed { why: e.to_string() })?;
-            let done = sqlx::query(
-                "INSERT INTO records (id, org, switch, called, decision, cause, started_ms, ended_ms,
-                 body, source, received_ms, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                 ON CONFLICT (id) DO NOTHING",
-            )
-            .bind(&record.id)
-            .bind(i64::from(record.facts.org))
-            .bind(&record.switch)
-            .bind(&record.facts.called)
-            .bind(&record.decision)
-            .bind(i64::from(record.cause))
-            .bind(record.started_ms)
-            .bind(record.ended_ms)
-            .bind(body)
-            .bind(source.as_str())
-            .bind(now)
-            .bind(state)
-            .execute(&mut *commit)
-            .await?;
-            put.new += done.rows_affected();
-            put.again += 1 - done.rows_affected().min(1);
-        }
-        for letter in dead {
-            sqlx::query(
-                "INSERT INTO dead_letters (file, line, reason, body, at_ms) VALUES (?, ?, ?, ?, ?)
-                 ON CONFLICT DO NOTHING",
-            )
-            .bind(&letter.file)
-            .bind(i64::try_from(letter.line).unwrap_or(i64::MAX))
-            .bind(&letter.reason)
-            .bind(&letter.body)
-            .bind(now)
-            .execute(&mut *commit)
-            .await?;
-        }
-        commit.commit().await?;
+        let mut held = self.conn.lock().await;
+        let mut conn = self.take(&mut held).await?;
+        let put = put_in(&mut conn, source, state, records, dead).await?;
+        *held = Some(conn);
         if self.deliver {
             self.waiting.fetch_add(put.new, Relaxed);
         }
@@ -286,15 +265,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn due(&self, at_ms: i64, most: u32) -> Result<Vec<Due>, StoreError> {
-        let mut conn = self.conn.lock().await;
+        let mut held = self.conn.lock().await;
+        let mut conn = self.take(&mut held).await?;
         let rows = sqlx::query(
             "SELECT seq, id, body, tries FROM records
              WHERE state = 'waiting' AND next_try_ms <= ? ORDER BY next_try_ms, seq LIMIT ?",
         )
         .bind(at_ms)
         .bind(most)
-        .fetch_all(&mut *conn)
+        .fetch_all(&mut conn)
         .await?;
+        *held = Some(conn);
         rows.iter()
             .map(|row: &SqliteRow| {
                 Ok(Due {
@@ -313,7 +294,8 @@ impl Store {
     /// [`StoreError`]; a record that was delivered may then be delivered again.
     pub async fn tried(&self, results: &[(i64, Tried)]) -> Result<(), StoreError> {
         let (now, mut done) = (now_ms(), 0);
-        let mut conn = self.conn.lock().await;
+        let mut held = self.conn.lock().await;
+        let mut conn = self.take(&mut held).await?;
         let mut commit = conn.begin().await?;
         for (seq, tried) in results {
             let (state, at, error) = match tried {
@@ -336,6 +318,7 @@ impl Store {
             .await?;
         }
         commit.commit().await?;
+        *held = Some(conn);
         self.waiting.fetch_sub(done.min(self.waiting()), Relaxed);
         Ok(())
     }
@@ -345,19 +328,23 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn forget_delivered(&self, before_ms: i64) -> Result<u64, StoreError> {
-        let mut conn = self.conn.lock().await;
+        let mut held = self.conn.lock().await;
+        let mut conn = self.take(&mut held).await?;
         let done =
             sqlx::query("DELETE FROM records WHERE state = 'delivered' AND delivered_ms < ?")
                 .bind(before_ms)
-                .execute(&mut *conn)
+                .execute(&mut conn)
                 .await?;
+        *held = Some(conn);
         Ok(done.rows_affected())
     }
 
     /// Brings the write-ahead log into the file; at the end of the daemon.
     pub async fn close(&self) {
-        let mut conn = self.conn.lock().await;
-        let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *conn).await;
+        let mut held = self.conn.lock().await;
+        if let Some(conn) = held.as_mut() {
+            let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(conn).await;
+        }
     }
 }
 
@@ -387,4 +374,70 @@ pub async fn open_read_only(path: &Path) -> Result<SqliteConnection, StoreError>
 pub(super) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Opens the file to write.
+async fn connect(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .busy_timeout(BUSY)
+        .journal_mode(SqliteJournalMode::Wal)
+        // An acknowledged record survives a power cut, not only a crash.
+        .synchronous(SqliteSynchronous::Full)
+        .disable_statement_logging()
+        .connect()
+        .await
+}
+
+/// One transaction over records and dead letters.
+async fn put_in(
+    conn: &mut SqliteConnection,
+    source: Source,
+    state: &str,
+    records: &[&CallRecord],
+    dead: &[DeadLetter],
+) -> Result<Put, StoreError> {
+    let (now, mut put) = (now_ms(), Put::default());
+    let mut commit = conn.begin().await?;
+    for record in records {
+        let body =
+            serde_json::to_string(record).map_err(|e| StoreError::Failed { why: e.to_string() })?;
+        let done = sqlx::query(
+            "INSERT INTO records (id, org, switch, called, decision, cause, started_ms, ended_ms,
+             body, source, received_ms, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (id) DO NOTHING",
+        )
+        .bind(&record.id)
+        .bind(i64::from(record.facts.org))
+        .bind(&record.switch)
+        .bind(&record.facts.called)
+        .bind(&record.decision)
+        .bind(i64::from(record.cause))
+        .bind(record.started_ms)
+        .bind(record.ended_ms)
+        .bind(body)
+        .bind(source.as_str())
+        .bind(now)
+        .bind(state)
+        .execute(&mut *commit)
+        .await?;
+        put.new += done.rows_affected();
+        put.again += 1 - done.rows_affected().min(1);
+    }
+    for letter in dead {
+        sqlx::query(
+            "INSERT INTO dead_letters (file, line, reason, body, at_ms) VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(&letter.file)
+        .bind(i64::try_from(letter.line).unwrap_or(i64::MAX))
+        .bind(&letter.reason)
+        .bind(&letter.body)
+        .bind(now)
+        .execute(&mut *commit)
+        .await?;
+    }
+    commit.commit().await?;
+    Ok(put)
 }

@@ -230,3 +230,40 @@ async fn a_store_that_cannot_be_used_says_so_in_one_line() {
     wrong(&store::Store::open(&path, false).await.expect_err("no database"));
     wrong(&list::records(&path, list::Wanted::default()).await.expect_err("no database"));
 }
+
+/// A commit that failed must not leave a connection that takes records into nowhere.
+#[tokio::test]
+async fn what_is_acknowledged_after_a_full_disk_is_on_it() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store::Store::open(&dir.path().join("cdr.sqlite"), false).await.expect("a store");
+    store.fill_up(40).await;
+    let (mut acknowledged, mut refused) = (Vec::new(), 0);
+    for n in 0..200 {
+        let mut one = record(&format!("r{n}"));
+        one.cause_name = "x".repeat(3_000);
+        match store.put(store::Source::Socket, &[&one]).await {
+            Ok(_) => acknowledged.push(one.id),
+            Err(_) => refused += 1,
+        }
+    }
+    // The limit held for the connection that met it; the one after it has room.
+    assert!(refused > 0 && acknowledged.len() > 100, "{refused} refused");
+    let mut found = ids(dir.path()).await;
+    found.sort();
+    acknowledged.sort();
+    assert_eq!(found, acknowledged);
+}
+
+/// What stands in the way is named, and the records behind it are taken.
+#[tokio::test]
+async fn a_folder_among_the_taken_files_holds_nothing_up() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store::Store::open(&dir.path().join("cdr.sqlite"), false).await.expect("a store");
+    let spool_file = dir.path().join("spool.jsonl");
+    std::fs::create_dir(dir.path().join("spool.jsonl.taking.1")).expect("a folder in the way");
+    let line = serde_json::to_string(&record("r1")).expect("JSON");
+    std::fs::write(&spool_file, format!("{line}\n")).expect("a spool file");
+    let fault = spool::take(&spool_file, &store).await.expect_err("the folder is named");
+    assert!(fault.contains("spool.jsonl.taking.1: is not a regular file"), "{fault}");
+    assert_eq!(ids(dir.path()).await, ["r1"]);
+}

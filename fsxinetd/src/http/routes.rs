@@ -1,5 +1,7 @@
 //! What each path answers.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use fsx_wire::{esl::percent_decode, message::WireFacts};
 use http_body_util::{BodyExt, Full, Limited};
@@ -12,6 +14,9 @@ use crate::{
     health::{metrics as names, report_text},
     routing,
 };
+
+/// How long a body may take; none is looked at, so a slow one is somebody's mistake or worse.
+const BODY_WITHIN: Duration = Duration::from_secs(5);
 
 /// An error as RFC 9457 has it.
 #[derive(Serialize)]
@@ -46,9 +51,15 @@ pub(super) async fn answer(
         problem(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
     };
     // A body is never looked at, but must be read for the connection to be of further use.
-    let response = match Limited::new(body, max_body).collect().await {
-        Ok(_) => response,
+    let whole = tokio::time::timeout(BODY_WITHIN, Limited::new(body, max_body).collect());
+    let response = match whole.await {
+        Ok(Ok(_)) => response,
         Err(_) => problem(
+            StatusCode::REQUEST_TIMEOUT,
+            "body-too-slow",
+            format!("expected all of it within {} s", BODY_WITHIN.as_secs()),
+        ),
+        Ok(Err(_)) => problem(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body-too-long",
             format!("expected at most {max_body} bytes"),

@@ -139,14 +139,26 @@ const FOR_THE_PLATFORM: &[&str] = &[
     "wait_for_silence",
 ];
 
-/// Beginnings of variable names that make the switch run something, or say who the call belongs to.
+/// Parts of variable names by which the switch runs something, wherever they stand in the name
+/// (`record_post_process_exec_app`, `bridge_pre_execute_bleg_app`, `api_hangup_hook`, …).
+const RUNS_SOMETHING: &[&str] =
+    &["exec", "api_", "_api", "hook", "script", "on_answer", "on_media"];
+
+/// Beginnings of variable names that make the switch run something, name a file it reads or writes,
+/// put headers into its messages, or say who the call belongs to.
 const NOT_FOR_ORGANISATIONS: &[&str] = &[
     "api_",
     "bridge_post_",
     "bridge_pre_",
     "exec_",
     "execute_on",
+    "record_",
     "rm",
+    "sip_h_",
+    "sip_rh_",
+    "sip_ph_",
+    "sip_bye_h_",
+    "sip_nofinal_h_",
     "session_in_hangup_hook",
     "socket_resume",
     "tcp_no_tls",
@@ -179,6 +191,11 @@ pub fn variable(author: Author, name: &str, value: &str) -> Result<(), String> {
         let lower = name.to_ascii_lowercase();
         if let Some(start) = NOT_FOR_ORGANISATIONS.iter().find(|start| lower.starts_with(**start)) {
             return Err(format!("variable {name}: organisations may not set {start}…"));
+        }
+        if let Some(part) = RUNS_SOMETHING.iter().find(|part| lower.contains(**part)) {
+            return Err(format!(
+                "variable {name}: organisations may not set variables with {part}"
+            ));
         }
     }
     if value.len() > 4_096 {
@@ -341,5 +358,23 @@ mod tests {
             assert_eq!(may(Organisation, app, data), organisation, "{app} {data}");
             assert_eq!(may(Platform, app, data), platform, "{app} {data}");
         }
+    }
+
+    #[test]
+    fn nothing_that_runs_something_is_set_by_an_organisation() {
+        for name in [
+            "record_post_process_exec_app",
+            "record_post_process_exec_api",
+            "execute_on_answer",
+            "bridge_pre_execute_bleg_app",
+            "api_hangup_hook",
+            "session_in_hangup_hook",
+            "sip_h_X-Route",
+            "rmOrgID",
+        ] {
+            assert!(variable(Author::Organisation, name, "x").is_err(), "{name}");
+        }
+        assert!(variable(Author::Organisation, "effective_caller_id_name", "x").is_ok());
+        assert!(variable(Author::Organisation, "call_timeout", "20").is_ok());
     }
 }

@@ -83,8 +83,8 @@ pub(super) fn vet_numbers(
     Numbers { everyone: numbers, private, retail }
 }
 
-/// A carrier that had numbers and rates in the database and has none here would vanish from every
-/// route: better the last good snapshot than that.
+/// A carrier that had numbers, rates or gateways in the database and has none here would vanish from
+/// every route: better the last good snapshot than that.
 pub(super) fn refuse_lost_carriers(
     rows: &Rows,
     carriers: &[Carrier],
@@ -104,6 +104,7 @@ pub(super) fn refuse_lost_carriers(
     for number in private {
         has_numbers[number.carrier as usize] = true;
     }
+    let has_gateways: Vec<bool> = carriers.iter().map(|carrier| carrier.gateways > 0).collect();
     for band in bands.iter().filter(|band| band.rates > 0 && band.retail == NONE) {
         has_rates[band.carrier as usize] = true;
     }
@@ -113,8 +114,14 @@ pub(super) fn refuse_lost_carriers(
     };
     let had_numbers = enabled(&mut rows.numbers.iter().filter(|n| n.enabled).map(|n| n.band_id));
     let had_rates = enabled(&mut rows.rates.iter().filter(|r| r.enabled).map(|r| r.band_id));
+    let had_gateways: HashSet<u32> =
+        rows.gateways.iter().filter(|g| g.enabled).map(|g| g.carrier_id).collect();
     for (at, carrier) in carriers.iter().enumerate() {
-        for (had, has) in [(&had_numbers, has_numbers[at]), (&had_rates, has_rates[at])] {
+        for (had, has) in [
+            (&had_numbers, has_numbers[at]),
+            (&had_rates, has_rates[at]),
+            (&had_gateways, has_gateways[at]),
+        ] {
             if had.contains(&carrier.id) && !has {
                 return Err(BuildError::LostCarrier {
                     id: carrier.id,
