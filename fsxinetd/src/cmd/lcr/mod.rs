@@ -58,8 +58,16 @@ pub enum LcrCommand {
     Stats(DumpArgs),
 }
 
-/// Runs it.
-pub async fn run(command: LcrCommand) -> ExitCode {
+/// Runs it. No configuration is needed; where there is a good one at `config`, calls are routed by
+/// the snapshot that it names unless the command names another.
+pub async fn run(mut command: LcrCommand, config: &Path) -> ExitCode {
+    if let LcrCommand::Route(args) = &mut command
+        && args.source.snapshot.is_none()
+        && args.source.db.is_none()
+        && let Ok(config) = config::load(config)
+    {
+        args.source.snapshot = Some(config.feed.snapshot);
+    }
     exit(match command {
         LcrCommand::Import(args) => import::import(*args).await,
         LcrCommand::Build(args) => build::build(args).await,
@@ -74,7 +82,7 @@ pub async fn run(command: LcrCommand) -> ExitCode {
 /// Where the routing data comes from.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Source {
-    /// Routing file; without it and --db, the one where the daemon puts it
+    /// Routing file; without it and --db, the one that the configuration names
     #[arg(long, value_name = "FILE", conflicts_with = "db")]
     snapshot: Option<PathBuf>,
     /// Build in memory from this database, as of --at
