@@ -101,7 +101,7 @@ impl Cli {
             }
             Command::Cdr(CdrCommand::List(list)) => cdr_list(&config, &list),
             Command::Db(command) => block_on(cmd::db::run(command)),
-            Command::Lcr(command) => block_on(cmd::lcr::run(command, &config)),
+            Command::Lcr(command) => block_on(cmd::lcr::run_beside(command, &config)),
             Command::Demo(command) => block_on(cmd::demo::run(command)),
         }
     }

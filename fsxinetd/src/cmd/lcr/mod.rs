@@ -58,9 +58,9 @@ pub enum LcrCommand {
     Stats(DumpArgs),
 }
 
-/// Runs it. No configuration is needed; where there is a good one at `config`, calls are routed by
-/// the snapshot that it names unless the command names another.
-pub async fn run(mut command: LcrCommand, config: &Path) -> ExitCode {
+/// Runs it beside a configuration: where there is a good one at `config`, calls are routed by the
+/// snapshot that it names unless the command names another.
+pub async fn run_beside(mut command: LcrCommand, config: &Path) -> ExitCode {
     if let LcrCommand::Route(args) = &mut command
         && args.source.snapshot.is_none()
         && args.source.db.is_none()
@@ -68,6 +68,11 @@ pub async fn run(mut command: LcrCommand, config: &Path) -> ExitCode {
     {
         args.source.snapshot = Some(config.feed.snapshot);
     }
+    run(command).await
+}
+
+/// Runs it. No configuration is needed.
+pub async fn run(command: LcrCommand) -> ExitCode {
     exit(match command {
         LcrCommand::Import(args) => import::import(*args).await,
         LcrCommand::Build(args) => build::build(args).await,
