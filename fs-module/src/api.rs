@@ -110,6 +110,14 @@ fn answer(world: &World, arguments: &str) -> String {
         }
         ["calls"] => calls(world, form),
         ["version"] => form.show(&json!({"version": BUILD_ID}), || format!("fsx {BUILD_ID}\n")),
+        ["gateway", ..] => "-ERR expected: fsx gateway <id> up|down|auto\n".to_owned(),
+        [
+            word @ ("status" | "gateways" | "reload" | "generation" | "calls" | "version"),
+            extra,
+            ..,
+        ] => {
+            format!("-ERR fsx {word} takes no {extra:?}\n")
+        }
         [word, ..] => format!("-ERR unknown command {word:?}; fsx help lists them\n"),
     }
 }

@@ -49,7 +49,11 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable { path, error } => {
-                write!(f, "{path}: cannot read the configuration: {error}")
+                write!(
+                    f,
+                    "{path}: cannot read the configuration: {error} (--config names another; \
+                     check-config --sample prints one)"
+                )
             }
             Self::Wrong { path, problems } => {
                 for (n, problem) in problems.iter().enumerate() {
