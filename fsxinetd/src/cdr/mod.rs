@@ -117,7 +117,11 @@ impl Writer {
                     }
                 }
                 Err(error) => {
-                    let error = error.to_string();
+                    // Each asker is told the fault itself, not the fault of a fault.
+                    let error = match error {
+                        StoreError::Failed { why } => why,
+                        other => other.to_string(),
+                    };
                     for waiting in batch.drain(..) {
                         let error = StoreError::Failed { why: error.clone() };
                         let _ = waiting.done.send(Err(error.into()));
