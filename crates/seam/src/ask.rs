@@ -22,6 +22,7 @@ use fsx_wire::{
     frame::{self, TooLong},
     message::{Ask, DaemonStatus, Outcome, PROTOCOL, PolicyDecision, Reply, Request, WireFacts},
     record::CallRecord,
+    xml::{XmlAnswer, XmlQuery},
 };
 
 use crate::{
@@ -166,6 +167,17 @@ impl Asker {
     pub fn status(&self, deadline: Deadline) -> Result<DaemonStatus, AskError> {
         match self.ask(Ask::Status, deadline)? {
             Outcome::Status(status) => Ok(status),
+            other => Err(not_about(&other)),
+        }
+    }
+
+    /// Looks up a piece of FreeSWITCH's XML.
+    ///
+    /// # Errors
+    /// [`AskError`], at the deadline at the latest.
+    pub fn xml(&self, query: XmlQuery, deadline: Deadline) -> Result<XmlAnswer, AskError> {
+        match self.ask(Ask::Xml { query: Box::new(query) }, deadline)? {
+            Outcome::Xml(answer) => Ok(answer),
             other => Err(not_about(&other)),
         }
     }
@@ -350,6 +362,7 @@ fn not_about(outcome: &Outcome) -> AskError {
         Outcome::Decided(_) => "a decision",
         Outcome::Recorded => "a receipt",
         Outcome::Status(_) => "a status",
+        Outcome::Xml(_) => "a piece of XML",
         Outcome::Failed { .. } => "a failure",
     };
     AskError::Garbled { why: format!("{got}, which was not asked for") }

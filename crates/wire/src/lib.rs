@@ -6,6 +6,7 @@
 //! - [`message`]: what a module asks the daemon over the decision socket, and the replies;
 //! - [`frame`]: the length prefix round each message;
 //! - [`record`]: the call record, on the socket and in the spool file;
+//! - [`xml`]: a look-up of FreeSWITCH's XML;
 //! - [`esl`]: event-socket frames (FreeSWITCH `mod_event_socket`).
 
 #![forbid(unsafe_code)]
@@ -15,3 +16,4 @@ pub mod esl;
 pub mod frame;
 pub mod message;
 pub mod record;
+pub mod xml;

@@ -7,7 +7,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{answer::RouteAnswer, record::CallRecord};
+use crate::{
+    answer::RouteAnswer,
+    record::CallRecord,
+    xml::{XmlAnswer, XmlQuery},
+};
 
 /// Version of this protocol.
 pub const PROTOCOL: u32 = 1;
@@ -45,6 +49,11 @@ pub enum Ask {
     },
     /// How is the daemon?
     Status,
+    /// Look up a piece of FreeSWITCH's XML.
+    Xml {
+        /// Which.
+        query: Box<XmlQuery>,
+    },
 }
 
 /// The facts of a call as they cross the socket; see `fsx_core::CallFacts` for their meaning.
@@ -105,6 +114,8 @@ pub enum Outcome {
     Recorded,
     /// The daemon's state.
     Status(DaemonStatus),
+    /// The piece of XML, or that there is none.
+    Xml(XmlAnswer),
     /// Not done, and why; the asker falls back on what it has.
     Failed {
         /// One line for the log.

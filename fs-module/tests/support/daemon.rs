@@ -82,6 +82,7 @@ fn serve(listener: &UnixListener, stop: &AtomicBool, says: Option<&Verdict>) -> 
                         taken.1.push(*record);
                         Outcome::Recorded
                     }
+                    Ask::Xml { .. } => continue,
                     Ask::Status => Outcome::Status(DaemonStatus {
                         version: "test".to_owned(),
                         generation: 5,

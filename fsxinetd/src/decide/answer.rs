@@ -82,6 +82,11 @@ impl Rooms {
                     }
                 }
             }
+            Ask::Xml { .. } => {
+                counter!(names::DECIDE_REQUESTS, "kind" => "xml").increment(1);
+                let reason = "no XML is served here".to_owned();
+                Outcome::Failed { reason, retry: false }
+            }
             Ask::Status => {
                 counter!(names::DECIDE_REQUESTS, "kind" => "status").increment(1);
                 Outcome::Status(DaemonStatus {
