@@ -11,8 +11,8 @@ use fsx_core::{
 use fsx_snapshot::{
     BuildSettings, IndexKind, Snapshot, build,
     rows::{
-        BandRow, CarrierRow, DiallingRuleRow, FormatRow, GatewayRow, NormaliseRow, NumberRow,
-        OrgRow, OverrideRow, PeriodRow, RateRow, Rows,
+        BandRow, CarrierRow, DiallingRuleRow, FormatRow, FxRow, GatewayRow, NormaliseRow,
+        NumberRow, OrgRow, OverrideRow, PeriodRow, RateRow, Rows,
     },
 };
 
@@ -126,7 +126,7 @@ fn deck() -> Rows {
             replacement: text("00$1"),
         }],
         periods: vec![PeriodRow { name: text("Peak"), intervals: vec![(AT - 3600, AT + 3600)] }],
-        fx: vec![(text("EUR"), text("0.85"))],
+        fx: vec![FxRow { currency: text("EUR"), worth: text("0.85"), until: None }],
         orgs: vec![OrgRow {
             org_id: 37,
             home_country: text("GB"),

@@ -145,6 +145,11 @@ pub struct Rate<'a> {
     /// Expected cost per minute in the base currency (step 8); `None` when the currency has no
     /// usable exchange rate.
     pub cost_per_min: Option<Nano>,
+    /// Worth of one unit of its currency in the base currency, where that is known: what a call
+    /// cost is turned into spend with ([`Tariff::cost_of_call_in_base`]).
+    pub fx: Option<Nano>,
+    /// First second, UTC, at which that worth is too old to price by (step 8).
+    pub priced_until: i64,
     /// `Start`, in seconds UTC.
     pub start: i64,
     /// Named period that must cover the instant; [`Index::NONE`] for empty and `Standard`.
@@ -230,6 +235,16 @@ pub struct RateTerms {
     pub a_band: Index,
     /// As [`Rate::cost_per_min`].
     pub cost_per_min: Option<Nano>,
+    /// As [`Rate::priced_until`].
+    pub priced_until: i64,
+}
+
+impl RateTerms {
+    /// What it costs at the instant; `None` where there is no exchange rate, or it is too old.
+    #[must_use]
+    pub fn cost_at(&self, at: i64) -> Option<Nano> {
+        self.cost_per_min.filter(|_| at < self.priced_until)
+    }
 }
 
 /// What the engine needs of a carrier.

@@ -333,7 +333,7 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
             return;
         };
         settled.insert(offer.carrier);
-        let Some(cost_per_min) = rate.cost_per_min else {
+        let Some(cost_per_min) = rate.cost_at(self.facts.at) else {
             why.excluded(offer.carrier, Index::NONE, Step::Price, "no exchange rate");
             return;
         };
@@ -479,7 +479,7 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
                     rates.map_while(|at| self.data.rate_terms(at)).find(|rate| self.in_force(rate))
                 });
                 match rate {
-                    Some(rate) => return rate.cost_per_min,
+                    Some(rate) => return rate.cost_at(self.facts.at),
                     None if self.data.settings().shorter_prefix => {}
                     None => return None,
                 }

@@ -147,6 +147,15 @@ impl Tariff {
             + i128::from(self.rate_per_min.0) * i128::from(self.billed_s(duration_s));
         divide_half_even(x60, 60)
     }
+
+    /// The same in the base currency, of which one unit of this tariff's currency is worth `fx`:
+    /// rounded once, not once a currency.
+    #[must_use]
+    pub fn cost_of_call_in_base(&self, duration_s: u32, fx: Nano) -> Option<Nano> {
+        let x60 = i128::from(self.setup.0) * 60
+            + i128::from(self.rate_per_min.0) * i128::from(self.billed_s(duration_s));
+        divide_half_even(x60.checked_mul(i128::from(fx.0))?, 60 * i128::from(NANO_PER_UNIT))
+    }
 }
 
 /// `numerator / denominator`, half to even; `denominator` is positive.
@@ -223,5 +232,9 @@ mod tests {
             next_increment_s: 1,
         };
         assert_eq!(tariff.cost_of_call(80), Some(Nano(13_333_333)));
+        // A third times three: 0.04, and not 0.013333333 × 3.
+        let fx = Nano::parse("3").expect("worth");
+        assert_eq!(tariff.cost_of_call_in_base(80, fx), Some(Nano(40_000_000)));
+        assert_eq!(tariff.cost_of_call_in_base(80, Nano(NANO_PER_UNIT)), Some(Nano(13_333_333)));
     }
 }

@@ -282,7 +282,8 @@ impl Writer {
             put!(self, Rates, tariff.rate_per_min.0, tariff.setup.0, cost.0, row.start);
             put!(self, Rates, row.id, tariff.initial_increment_s, tariff.next_increment_s);
             put!(self, Rates, currency, row.period, row.a_band, row.format_number);
-            put!(self, Rates, row.format_cli, u32::from(has_cost), row.band, 0u64);
+            put!(self, Rates, row.format_cli, u32::from(has_cost), row.band);
+            put!(self, Rates, row.fx.unwrap_or_default().0, row.priced_until);
         }
         for gateway in &model.gateways {
             self.gateway(gateway);

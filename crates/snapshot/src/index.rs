@@ -278,7 +278,8 @@ fn rank_bands(model: &Model<'_>, built_at: i64) -> Ranks {
                 return Terms::Dead;
             }
             let first = &model.rates[band.first_rate as usize];
-            if first.a_band != NONE || first.period != NONE || first.start > built_at {
+            let ages = first.cost_per_min.is_some() && first.priced_until != i64::MAX;
+            if ages || first.a_band != NONE || first.period != NONE || first.start > built_at {
                 return Terms::Open;
             }
             match first.cost_per_min {

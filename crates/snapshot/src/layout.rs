@@ -4,7 +4,7 @@
 //! [`FORMAT`]; a reader refuses every other.
 
 /// Version of the format.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 pub(crate) const MAGIC: [u8; 8] = *b"FSXROUTE";
 
@@ -106,7 +106,7 @@ impl Section {
 
     /// Bytes of one row.
     pub(crate) const ROW: [usize; Self::COUNT] = [
-        1, 4, 16, 32, 32, 80, 96, 8, 8, 8, 4, OFFER, 24, 32, 8, 56, 16, 32, 4, 4, 8, 16, 16, 16,
+        1, 4, 16, 32, 32, 88, 96, 8, 8, 8, 4, OFFER, 24, 32, 8, 56, 16, 32, 4, 4, 8, 16, 16, 16,
         16, 4, 24, 32,
     ];
 

@@ -572,6 +572,7 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
             period: index(u32_at(row, 48)),
             a_band: index(u32_at(row, 52)),
             cost_per_min: (u32_at(row, 64) != 0).then(|| Nano(i64_at(row, 16))),
+            priced_until: i64_at(row, 80),
         })
     }
 
@@ -662,6 +663,8 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
             },
             currency: self.text(u32_at(row, 44)),
             cost_per_min: (u32_at(row, 64) != 0).then(|| Nano(i64_at(row, 16))),
+            fx: (u32_at(row, 64) != 0).then(|| Nano(i64_at(row, 72))),
+            priced_until: i64_at(row, 80),
             start: i64_at(row, 24),
             period: index(u32_at(row, 48)),
             a_band: index(u32_at(row, 52)),

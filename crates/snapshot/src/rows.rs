@@ -24,8 +24,8 @@ pub struct Rows {
     pub formats: Vec<FormatRow>,
     /// `Periods`, already resolved to UTC intervals over the horizon.
     pub periods: Vec<PeriodRow>,
-    /// `FxRates`: usable ones only, currency and worth of one unit in the base currency, as text.
-    pub fx: Vec<(String, String)>,
+    /// `FxRates`.
+    pub fx: Vec<FxRow>,
     /// `Orgs`.
     pub orgs: Vec<OrgRow>,
     /// `DiallingRules`.
@@ -36,6 +36,18 @@ pub struct Rows {
     pub emergency_gateways: Vec<(String, u32, i32)>,
     /// `NormaliseRules`.
     pub normalise_rules: Vec<NormaliseRow>,
+}
+
+/// `FxRates`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FxRow {
+    /// `Currency`.
+    pub currency: String,
+    /// `Rate`: worth of one unit in the base currency.
+    pub worth: String,
+    /// First second, UTC, at which it is too old (contract step 8: `AsOf` and `fx_max_age`); `None`
+    /// where it never is.
+    pub until: Option<i64>,
 }
 
 /// `Carriers`.

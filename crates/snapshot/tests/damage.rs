@@ -160,7 +160,7 @@ fn flipped_anywhere_it_is_refused_and_harmless() {
 fn foreign_and_newer_files_are_named() {
     assert_eq!(Snapshot::open(b"not a snapshot".as_slice()).err(), Some(OpenError::Foreign));
     let mut bytes = file(IndexKind::Bounds);
-    bytes[8] = 2;
+    bytes[8] = 3;
     let error = Snapshot::open(bytes.as_slice()).expect_err("refused");
-    assert_eq!(error.to_string(), "snapshot format 2, this program reads 1");
+    assert_eq!(error.to_string(), "snapshot format 3, this program reads 2");
 }

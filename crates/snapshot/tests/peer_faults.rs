@@ -8,7 +8,7 @@ use fsx_core::digits::Digits;
 use fsx_core::money::{NANO_PER_UNIT, Tariff};
 use fsx_core::{CallFacts, Decision, Nano, decide};
 use fsx_snapshot::rows::{
-    BandRow, CarrierRow, GatewayRow, NumberRow, OrgRow, OverrideRow, RateRow, Rows,
+    BandRow, CarrierRow, FxRow, GatewayRow, NumberRow, OrgRow, OverrideRow, RateRow, Rows,
 };
 use fsx_snapshot::{BuildSettings, Snapshot, build};
 
@@ -468,7 +468,12 @@ fn ivoz_834_ranks_currencies_one_to_one() {
             (row.rate, row.currency) = ("0.012".into(), currency.into());
         });
     }
-    deck.0.fx = vec![("USD".into(), "0.75".into()), ("EUR".into(), "0.87".into())];
+    let worth = |currency: &str, worth: &str| FxRow {
+        currency: currency.into(),
+        worth: worth.into(),
+        until: None,
+    };
+    deck.0.fx = vec![worth("USD", "0.75"), worth("EUR", "0.87")];
     // CHF has no rate of exchange: out, and not 1:1.
     let settings = BuildSettings { max_lost_share: 1.0, ..BuildSettings::default() };
     let data = deck.built(settings);

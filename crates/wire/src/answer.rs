@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use fsx_core::{
     CallFacts, Candidate, Decision,
     data::{Index, RoutingData},
+    money::NANO_PER_UNIT,
     plan::{Step, WhySink},
     render,
 };
@@ -74,6 +75,9 @@ pub struct Route {
     pub next_increment_s: u32,
     /// In the base currency.
     pub cost_per_min: String,
+    /// Worth of one unit of `currency` in the base currency; absent where it is 1.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub fx: String,
     /// What is dialled at the gateway.
     pub number: String,
     /// Caller id to show; empty when withheld or unknown.
@@ -200,6 +204,8 @@ impl Route {
             route.rate = rate.tariff.rate_per_min.to_string();
             route.setup = rate.tariff.setup.to_string();
             route.currency = rate.currency.to_owned();
+            let foreign = rate.fx.filter(|worth| worth.0 != NANO_PER_UNIT);
+            route.fx = foreign.map(|worth| worth.to_string()).unwrap_or_default();
             route.initial_increment_s = rate.tariff.initial_increment_s;
             route.next_increment_s = rate.tariff.next_increment_s;
         }

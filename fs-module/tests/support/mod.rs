@@ -16,7 +16,8 @@ use std::{
 use fsx_snapshot::{
     BuildSettings, build,
     rows::{
-        BandRow, CarrierRow, DiallingRuleRow, GatewayRow, NormaliseRow, NumberRow, RateRow, Rows,
+        BandRow, CarrierRow, DiallingRuleRow, FxRow, GatewayRow, NormaliseRow, NumberRow, RateRow,
+        Rows,
     },
 };
 use fsx_wire::record::CallRecord;
@@ -258,7 +259,7 @@ pub(crate) fn snapshot(generation: u64) -> Vec<u8> {
             GatewayRow { conc_calls: 1, ..gateway(2, 102, "0", "") },
             gateway(9, 103, "", ""),
         ],
-        fx: vec![("GBP".to_owned(), "1".to_owned())],
+        fx: vec![FxRow { currency: "GBP".to_owned(), worth: "1".to_owned(), until: None }],
         dialling_rules: vec![DiallingRuleRow {
             id: 1,
             org_id: 37,

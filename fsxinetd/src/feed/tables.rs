@@ -2,8 +2,8 @@
 
 use fsx_core::digits::Digits;
 use fsx_snapshot::rows::{
-    BandRow, CarrierRow, DiallingRuleRow, FormatRow, GatewayRow, NormaliseRow, NumberRow, OrgRow,
-    OverrideRow, RateRow,
+    BandRow, CarrierRow, DiallingRuleRow, FormatRow, FxRow, GatewayRow, NormaliseRow, NumberRow,
+    OrgRow, OverrideRow, RateRow,
 };
 
 use super::periods::Hours;
@@ -337,7 +337,9 @@ fn fx(read: &mut Read, settings: &ReadSettings, c: Cells<'_, '_>) -> Taken {
     if settings.at - as_of > settings.fx_max_age_s {
         read.stale_fx.push(currency);
     } else {
-        read.rows.fx.push((currency, decimal(c[1])));
+        // The age is checked again at each call: a snapshot may outlive the rates in it.
+        let until = as_of.checked_add(settings.fx_max_age_s).and_then(|last| last.checked_add(1));
+        read.rows.fx.push(FxRow { currency, worth: decimal(c[1]), until });
     }
     Ok(())
 }

@@ -6,8 +6,8 @@ use fsx_core::Country;
 use fsx_snapshot::{
     BuildSettings, build,
     rows::{
-        BandRow, CarrierRow, DiallingRuleRow, GatewayRow, NormaliseRow, NumberRow, OrgRow, RateRow,
-        Rows,
+        BandRow, CarrierRow, DiallingRuleRow, FxRow, GatewayRow, NormaliseRow, NumberRow, OrgRow,
+        RateRow, Rows,
     },
 };
 
@@ -86,7 +86,8 @@ impl Deck {
             dial_string: "sip:${number}@198.51.100.112".to_owned(),
             ..GatewayRow::default()
         });
-        rows.fx.push(("GBP".to_owned(), "1".to_owned()));
+        let worth = FxRow { currency: "GBP".to_owned(), worth: "1".to_owned(), until: None };
+        rows.fx.push(worth);
         rows.orgs.push(OrgRow { org_id: 37, home_country: "GB".to_owned(), ..OrgRow::default() });
         rows.emergency_gateways.push(("GB".to_owned(), 3112, 1));
         rows.normalise_rules.push(NormaliseRow {

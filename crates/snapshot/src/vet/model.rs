@@ -54,6 +54,10 @@ pub(crate) struct Rate {
     pub(crate) tariff: Tariff,
     pub(crate) currency: Currency,
     pub(crate) cost_per_min: Option<Nano>,
+    /// Worth of one unit of its currency in the base currency.
+    pub(crate) fx: Option<Nano>,
+    /// First second at which that is too old.
+    pub(crate) priced_until: i64,
     pub(crate) start: i64,
     pub(crate) band: u32,
     pub(crate) period: u32,

@@ -16,8 +16,12 @@ use super::{
 use crate::{
     BuildSettings, Report,
     layout::NONE,
-    rows::{RateRow, Rows},
+    rows::{FxRow, RateRow, Rows},
 };
+
+/// By currency: what one unit is worth in the base currency, and the first second at which that is
+/// too old.
+type Worths = HashMap<Currency, (Nano, i64)>;
 
 pub(super) fn vet_formats(
     rows: &Rows,
@@ -79,11 +83,11 @@ pub(super) fn vet_rates(
     a_band_at: &HashMap<u32, u32>,
     report: &mut Report,
 ) -> Vec<Rate> {
-    let mut fx: HashMap<Currency, Nano> = HashMap::new();
-    for (currency, worth) in &rows.fx {
+    let mut fx = Worths::new();
+    for FxRow { currency, worth, until } in &rows.fx {
         match (Currency::new(currency), Nano::parse(worth)) {
             (Some(currency), Ok(worth)) if worth > Nano::ZERO => {
-                fx.insert(currency, worth);
+                fx.insert(currency, (worth, until.unwrap_or(i64::MAX)));
             }
             _ => report.lose(
                 "FxRates",
@@ -93,7 +97,7 @@ pub(super) fn vet_rates(
         }
     }
     if let Some(base) = Currency::new(&settings.base_currency) {
-        fx.insert(base, Nano(NANO_PER_UNIT));
+        fx.insert(base, (Nano(NANO_PER_UNIT), i64::MAX));
     }
     let periods: HashMap<String, u32> = rows
         .periods
@@ -139,7 +143,7 @@ fn vet_rate(
     row: &RateRow,
     band: u32,
     settings: &BuildSettings,
-    fx: &HashMap<Currency, Nano>,
+    fx: &Worths,
     periods: &HashMap<String, u32>,
     format_at: &HashMap<String, u32>,
     a_band_at: &HashMap<u32, u32>,
@@ -179,9 +183,10 @@ fn vet_rate(
         initial_increment_s: row.initial_increment_s,
         next_increment_s: row.next_increment_s,
     };
-    let cost_per_min = match fx.get(&currency) {
+    let worth = fx.get(&currency).copied();
+    let cost_per_min = match worth {
         None => None,
-        Some(&worth) => Some(
+        Some((worth, _)) => Some(
             tariff
                 .cost_per_min(settings.reference_seconds, worth)
                 .ok_or_else(|| format!("Rate {} costs more than can be counted", row.rate))?,
@@ -192,6 +197,8 @@ fn vet_rate(
         tariff,
         currency,
         cost_per_min,
+        fx: worth.map(|(worth, _)| worth),
+        priced_until: worth.map_or(i64::MAX, |(_, until)| until),
         start: row.start,
         band,
         period,

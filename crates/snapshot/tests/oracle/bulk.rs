@@ -12,7 +12,7 @@ use std::{
 use fsx_core::digits::Digits;
 use fsx_snapshot::{
     BuildSettings, Snapshot, build,
-    rows::{NumberRow, OrgRow, OverrideRow, PeriodRow, RateRow, Rows},
+    rows::{FxRow, NumberRow, OrgRow, OverrideRow, PeriodRow, RateRow, Rows},
 };
 
 use crate::{
@@ -119,7 +119,7 @@ fn complicate(rows: &mut Rows) {
         PeriodRow { name: "Peak".into(), intervals: vec![(50, 100), (150, 200)] },
         PeriodRow { name: "Weekend".into(), intervals: vec![(100, 150)] },
     ];
-    rows.fx = vec![("EUR".into(), "0.85".into())];
+    rows.fx = vec![FxRow { currency: "EUR".into(), worth: "0.85".into(), until: Some(180) }];
     rows.orgs = vec![
         OrgRow { org_id: 1, profile: "tolerance:25".into(), ..OrgRow::default() },
         OrgRow {
@@ -193,7 +193,7 @@ fn call(prefix: &str, seed: u64) -> Call {
         called,
         caller: (!one_in(seed + 50, 5)).then(|| pick(seed + 51, &callers).to_owned()),
         org: (mix(seed + 52) % 5) as u32,
-        at: pick(seed + 53, &[0, 60, 99, 100, 120, 150, 199, 200, 6000]),
+        at: pick(seed + 53, &[0, 60, 99, 100, 120, 150, 179, 180, 199, 200, 6000]),
         data_centre: pick(seed + 54, &["", "LON1", "NYC1", "SYD1"]).to_owned(),
         max_attempts: pick(seed + 55, &[0, 0, 0, 3, 20]),
         id: pick(seed + 56, &["", "a", "b", "c"]).to_owned(),

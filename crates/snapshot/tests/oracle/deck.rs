@@ -2,8 +2,8 @@
 
 use fsx_core::{CallFacts, digits::Digits};
 use fsx_snapshot::rows::{
-    BandRow, CarrierRow, DiallingRuleRow, GatewayRow, NumberRow, OrgRow, OverrideRow, PeriodRow,
-    RateRow, Rows,
+    BandRow, CarrierRow, DiallingRuleRow, FxRow, GatewayRow, NumberRow, OrgRow, OverrideRow,
+    PeriodRow, RateRow, Rows,
 };
 use proptest::prelude::*;
 
@@ -56,7 +56,7 @@ pub(crate) fn calls() -> impl Strategy<Value = Call> {
         called,
         prop::option::of(digits(1..=8)),
         0..4u32,
-        prop::sample::select(vec![0i64, 50, 99, 100, 101, 150, 200, 1000]),
+        prop::sample::select(vec![0i64, 50, 99, 100, 101, 150, 179, 180, 200, 1000]),
         prop::sample::select(vec!["", "LON1", "NYC1"]),
         prop::sample::select(vec![0u8, 0, 0, 1, 3]),
         prop::sample::select(vec!["", "", "call-1", "call-2", "b7f1"]),
@@ -265,37 +265,40 @@ fn any_decks() -> impl Strategy<Value = Rows> {
                 prop::collection::vec((0..4u32, 0..count), 0..4),
                 prop::collection::vec((0..3u32, digits(1..=3), any::<bool>()), 0..3),
                 orgs(),
+                prop::sample::select(vec![None, Some(80), Some(100), Some(180)]),
             )
                 .prop_map(
-                    move |(numbers, rates, gateways, overrides, members, rules, orgs)| Rows {
-                        carriers: carriers.clone(),
-                        bands: bands.clone(),
-                        numbers,
-                        rates,
-                        gateways,
-                        overrides,
-                        closed_loop: members.into_iter().map(|(o, c)| (o, 100 + c)).collect(),
-                        periods: vec![
-                            PeriodRow {
-                                name: "Peak".into(),
-                                intervals: vec![(50, 100), (150, 200)],
-                            },
-                            PeriodRow { name: "weekend".into(), intervals: vec![(100, 150)] },
-                        ],
-                        fx: vec![("EUR".into(), "0.85".into())],
-                        orgs,
-                        dialling_rules: rules
-                            .into_iter()
-                            .enumerate()
-                            .map(|(at, (org_id, prefix, block))| DiallingRuleRow {
-                                id: at as u32,
-                                org_id,
-                                pattern: format!("^{prefix}2"),
-                                action: if block { "BLOCK" } else { "ALLOW" }.into(),
-                                enabled: true,
-                            })
-                            .collect(),
-                        ..Rows::default()
+                    move |(numbers, rates, gateways, overrides, members, rules, orgs, until)| {
+                        Rows {
+                            carriers: carriers.clone(),
+                            bands: bands.clone(),
+                            numbers,
+                            rates,
+                            gateways,
+                            overrides,
+                            closed_loop: members.into_iter().map(|(o, c)| (o, 100 + c)).collect(),
+                            periods: vec![
+                                PeriodRow {
+                                    name: "Peak".into(),
+                                    intervals: vec![(50, 100), (150, 200)],
+                                },
+                                PeriodRow { name: "weekend".into(), intervals: vec![(100, 150)] },
+                            ],
+                            fx: vec![FxRow { currency: "EUR".into(), worth: "0.85".into(), until }],
+                            orgs,
+                            dialling_rules: rules
+                                .into_iter()
+                                .enumerate()
+                                .map(|(at, (org_id, prefix, block))| DiallingRuleRow {
+                                    id: at as u32,
+                                    org_id,
+                                    pattern: format!("^{prefix}2"),
+                                    action: if block { "BLOCK" } else { "ALLOW" }.into(),
+                                    enabled: true,
+                                })
+                                .collect(),
+                            ..Rows::default()
+                        }
                     },
                 )
         })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fsx_core::Nano;
-use fsx_snapshot::rows::{BandRow, NumberRow, OverrideRow, RateRow, Rows};
+use fsx_snapshot::rows::{BandRow, FxRow, NumberRow, OverrideRow, RateRow, Rows};
 
 use crate::{deck::Call, world::World};
 
@@ -145,7 +145,7 @@ fn offer<'a>(
     for row in matching {
         let usable = bands[&row.band_id].enabled.then(|| rate(rows, call, row.band_id)).flatten();
         match usable {
-            Some(rate) => return Some((row, rate, cost(rate)?)),
+            Some(rate) => return Some((row, rate, cost(rows, call, rate)?)),
             None if shorter => {}
             None => return None,
         }
@@ -182,10 +182,11 @@ fn rate<'a>(rows: &'a Rows, call: &Call, band: u32) -> Option<&'a RateRow> {
 }
 
 /// Step 8 in nano-units, by exact fractions.
-fn cost(rate: &RateRow) -> Option<i128> {
+fn cost(rows: &Rows, call: &Call, rate: &RateRow) -> Option<i128> {
+    let too_old = |fx: &FxRow| fx.until.is_some_and(|until| call.at >= until);
     let worth: i128 = match rate.currency.as_str() {
         "GBP" => 100,
-        "EUR" => 85,
+        "EUR" if !rows.fx.iter().any(too_old) => 85,
         _ => return None,
     };
     let nano = |text: &str| i128::from(Nano::parse(text).map_or(0, |money| money.0));
