@@ -162,6 +162,16 @@ impl Engine {
         Arc::clone(&self.inner.bundles.borrow())
     }
 
+    /// Puts other bundles in force; runs in hand keep theirs.
+    pub fn put(&self, set: BundleSet) {
+        self.inner.bundles.send_replace(Arc::new(set));
+    }
+
+    /// Takes new limits; runs in hand keep theirs.
+    pub fn set_limits(&self, config: &config::Policy) {
+        *self.inner.limits.write().unwrap_or_else(PoisonError::into_inner) = Limits::from(config);
+    }
+
     /// Runs the organisation's policy for the call. `within` is how long the asker will wait; the
     /// phase's budget holds where it is shorter.
     ///
@@ -220,7 +230,7 @@ impl Engine {
         let limits = *self.inner.limits.read().unwrap_or_else(PoisonError::into_inner);
         let budget = match phase {
             Phase::Route => limits.route_budget,
-            Phase::Call => limits.call_budget,
+            Phase::Hangup | Phase::Call => limits.call_budget,
         };
         let budget = budget.min(within);
         let deadline = started + budget;

@@ -87,9 +87,10 @@ fn in_call(current: &Current, what: &str) -> mlua::Result<std::sync::Arc<super::
     let run = current.run()?;
     match run.phase {
         Phase::Call => Ok(run),
-        Phase::Route => {
-            Err(Error::runtime(format!("{what} is for the call phase; this is the route phase")))
-        }
+        phase => Err(Error::runtime(format!(
+            "{what} is for the call phase; this is the {} phase",
+            phase.as_str()
+        ))),
     }
 }
 

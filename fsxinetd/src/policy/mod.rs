@@ -6,12 +6,14 @@
 //! share of memory; and Lua runs on threads of its own, never on the runtime's, so that the worst
 //! script costs one such thread, which is replaced.
 //!
+//! - [`api`]: every name that they may use, and the world outside their machine;
 //! - [`bundle`]: what is on disk, compiled and versioned;
 //! - [`engine`]: the threads and who runs where;
 //! - [`mod@line`]: a script's way to the switch while a call is talked through;
 //! - [`outcome`]: what a run asked for;
 //! - [`screen`]: what scripts may have a switch do.
 
+pub mod api;
 mod budget;
 pub mod bundle;
 pub mod engine;
@@ -38,15 +40,27 @@ pub enum Phase {
     Route,
     /// A live call over the event socket.
     Call,
+    /// After a call: what happened is known and nothing can be changed.
+    Hangup,
 }
 
 impl Phase {
+    /// Every phase, in the order of a call.
+    pub const ALL: &'static [Self] = &[Self::Route, Self::Call, Self::Hangup];
+
+    /// The phase of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|phase| phase.as_str() == name)
+    }
+
     /// The word in messages, manifests and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Route => "route",
             Self::Call => "call",
+            Self::Hangup => "hangup",
         }
     }
 }

@@ -40,8 +40,9 @@ impl Session {
         let run = self.0.run()?;
         match run.phase {
             Phase::Call => Ok(run),
-            Phase::Route => Err(Error::runtime(format!(
-                "session:{method} is for the call phase; this is the route phase"
+            phase => Err(Error::runtime(format!(
+                "session:{method} is for the call phase; this is the {} phase",
+                phase.as_str()
             ))),
         }
     }

@@ -150,7 +150,7 @@ impl Vm {
                 .into_function()?;
             let session: Value = match run.phase {
                 Phase::Call => globals.get("session")?,
-                Phase::Route => Value::Nil,
+                Phase::Route | Phase::Hangup => Value::Nil,
             };
             let bound = driver.bind((chunk, entry.function.as_deref(), globals, call, session))?;
             lua.create_thread(bound)
