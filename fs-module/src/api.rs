@@ -5,6 +5,7 @@
 
 mod asking;
 mod gateways;
+mod lookups;
 mod status;
 pub(crate) mod table;
 pub(crate) mod xml;
@@ -46,9 +47,11 @@ fsx gateway <id> up|down|auto       say of a gateway that it is up, down, or as 
 fsx reload                          read fsx.conf.xml again and look for a newer snapshot
 fsx generation                      generation of the routing data in use
 fsx calls                           calls in progress that fsx routed
+fsx xml                             XML look-ups: what is bound, what became of them
+fsx xml forget                      forget the last good answers
 fsx version                         what was built
 fsx help                            this
-status, route, why, gateways, generation, calls and version also end in: as json, as xml
+status, route, why, gateways, generation, calls, xml and version also end in: as json, as xml
 ";
 
 /// The command.
@@ -59,7 +62,7 @@ impl register::Api for Fsx {
     const DESCRIPTION: &'static core::ffi::CStr = c"Telephone routing from data in memory";
     const SYNTAX: &'static core::ffi::CStr =
         c"status|route <number>|why <number>|gateways|gateway <id> up|down|auto|reload|generation|\
-          calls|version|help";
+          calls|xml|version|help";
     const FALLBACK: &'static str = "-ERR fsx: an internal fault, noted in the log\n";
 
     fn site() -> &'static Site {
@@ -109,10 +112,12 @@ fn answer(world: &World, arguments: &str) -> String {
             form.show(&json!({"generation": generation}), || format!("{generation}\n"))
         }
         ["calls"] => calls(world, form),
+        ["xml"] => lookups::answer(world, form),
+        ["xml", "forget"] => lookups::forget(),
         ["version"] => form.show(&json!({"version": BUILD_ID}), || format!("fsx {BUILD_ID}\n")),
         ["gateway", ..] => "-ERR expected: fsx gateway <id> up|down|auto\n".to_owned(),
         [
-            word @ ("status" | "gateways" | "reload" | "generation" | "calls" | "version"),
+            word @ ("status" | "gateways" | "reload" | "generation" | "calls" | "xml" | "version"),
             extra,
             ..,
         ] => {

@@ -12,6 +12,7 @@ use fsx_core::{Country, Profile};
 use crate::{
     host::xml::{Element, Section},
     vars::Names,
+    xml,
 };
 
 /// The file's name, as FreeSWITCH asks for it.
@@ -106,6 +107,8 @@ pub(crate) struct Config {
     pub(crate) emergency_gateways: Vec<EmergencyGateway>,
     /// Names of the channel variables that facts are read from.
     pub(crate) names: Names,
+    /// XML look-ups.
+    pub(crate) xml: xml::Setting,
 }
 
 impl Default for Config {
@@ -132,6 +135,7 @@ impl Default for Config {
             emergency_numbers: Vec::new(),
             emergency_gateways: Vec::new(),
             names: Names::default(),
+            xml: xml::Setting::default(),
         }
     }
 }
@@ -173,10 +177,13 @@ pub(crate) fn parse(sections: &[Section]) -> (Config, Vec<Mistake>) {
         for element in &section.elements {
             reader.element(&section.tag, element);
         }
-        if !matches!(section.tag.as_str(), "settings" | "profiles" | "emergency" | "variables") {
+        if !matches!(
+            section.tag.as_str(),
+            "settings" | "profiles" | "emergency" | "variables" | "xml"
+        ) {
             reader.mistake(
                 format!("<{}>", section.tag),
-                "unknown section; known are <settings>, <profiles>, <emergency> and <variables>"
+                "unknown section; known are <settings>, <profiles>, <emergency>, <variables> and <xml>"
                     .to_owned(),
             );
         }
@@ -217,6 +224,7 @@ impl Reader {
                 self.config.profiles.insert(name.to_owned(), order.unwrap_or_default());
             }),
             "variables" => self.config.names.set(name, value),
+            "xml" => self.config.xml.set(name, value),
             // The section itself is the mistake, reported once by the caller.
             _ => Ok(()),
         };
@@ -432,7 +440,7 @@ mod tests {
                 "fsx.conf.xml: <profiles> a: expected cost, reliability, quality, \
                  tolerance:PERCENT or split:CARRIER=SHARE,…, got \"b\"",
                 "fsx.conf.xml: <routes>: unknown section; known are <settings>, <profiles>, \
-                 <emergency> and <variables>",
+                 <emergency>, <variables> and <xml>",
             ]
         );
     }

@@ -9,7 +9,8 @@
 //! 3. The dialplan `fsx`: [`dialplan`]. The applications `fsx_bridge`: [`bridge`], `fsx_route` and
 //!    `fsx_policy`: [`route_only`], and mod_lcr's names where they are wanted: [`lcr`].
 //! 4. The end of every leg: [`record`].
-//! 5. The API `fsx …`: [`api`].
+//! 5. FreeSWITCH's XML look-ups, where they are bound: [`xml`].
+//! 6. The API `fsx …`: [`api`].
 //!
 //! A call's way through the rooms: [`vars`] reads its facts, [`route`] decides, [`policy`] may
 //! improve, [`attempt`] dials, [`calls`] remembers until [`record`] tells.
@@ -45,6 +46,7 @@ mod stats;
 mod sys;
 mod vars;
 mod world;
+mod xml;
 
 use fsx_seam::{guard, log};
 use host::register::{self, Registrar};
@@ -78,6 +80,7 @@ impl register::Module for Fsx {
         registrar.leg_end::<record::LegEnd>();
         registrar.core_shutdown::<housekeeping::CoreShutdown>();
         let world = world::make();
+        xml::bind(&world.setup().config);
         lcr::register(registrar, world);
         allowlist::check();
         log::notice(format_args!(

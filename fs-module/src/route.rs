@@ -121,6 +121,11 @@ pub(crate) fn local(world: &World, config: &Config, facts: Facts) -> Routing {
     routing
 }
 
+/// The same for somebody who only wants to know: not noted among the decisions.
+pub(crate) fn undisturbed(world: &World, config: &Config, facts: Facts) -> Routing {
+    by_data(world, config, facts)
+}
+
 fn by_data(world: &World, config: &Config, mut facts: Facts) -> Routing {
     let data = world.snapshot();
     if facts.home_country.is_none() && !data.as_ref().is_some_and(|d| knows_country(d, facts.org)) {

@@ -244,6 +244,7 @@ impl World {
             self.set_live(None);
         }
         let next = Arc::new(Setup::new(config, Some(mistakes)));
+        crate::xml::bind(&next.config);
         *self.setup.write().unwrap_or_else(PoisonError::into_inner) = next;
         self.said_missing.store(false, Relaxed);
         self.said_no_live.store(false, Relaxed);

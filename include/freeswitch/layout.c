@@ -52,6 +52,13 @@ AT(struct switch_xml, sibling, 48);
 AT(struct switch_xml, ordered, 56);
 AT(struct switch_xml, child, 64);
 
+AT(switch_event_t, headers, 24);
+SIZE(switch_event_header_t, 48);
+AT(switch_event_header_t, name, 0);
+AT(switch_event_header_t, value, 8);
+AT(switch_event_header_t, next, 40);
+
+IS(SWITCH_XML_SECTION_CONFIG | SWITCH_XML_SECTION_DIRECTORY | SWITCH_XML_SECTION_DIALPLAN, 7);
 IS(SWITCH_API_VERSION, 5);
 IS(SWITCH_STATUS_SUCCESS, 0);
 IS(SWITCH_STATUS_FALSE, 1);
@@ -117,6 +124,9 @@ HAS(switch_name_event, switch_status_t, const char *, switch_event_types_t *);
 HAS(switch_xml_open_cfg, switch_xml_t, const char *, switch_xml_t *, switch_event_t *);
 HAS(switch_xml_reload, switch_status_t, const char **);
 HAS(switch_xml_free, void, switch_xml_t);
+HAS(switch_xml_bind_search_function_ret, switch_status_t, switch_xml_search_function_t, switch_xml_section_t, void *, switch_xml_binding_t **);
+HAS(switch_xml_parse_str_dynamic, switch_xml_t, char *, switch_bool_t);
+HAS(switch_xml_error, const char *, switch_xml_t);
 
 /* The widths behind the enums: C passes them as int, Rust declares c_int. */
 SIZE(switch_status_t, 4);

@@ -11,7 +11,12 @@ use core::{
 
 use fsx_seam::guard::{Site, guarded};
 
-use super::{Session, Stream, dialplan::Extension, text};
+use super::{
+    Session, Stream,
+    dialplan::Extension,
+    text,
+    xml::{Lookup, Tree},
+};
 use crate::sys;
 
 /// Fallbacks of applications work too, a little, so they are guarded as well.
@@ -91,6 +96,31 @@ pub(crate) trait CoreShutdown {
     fn site() -> &'static Site;
     /// Called once, on an event thread.
     fn begun();
+}
+
+/// A source of FreeSWITCH's XML. The fallback is "nothing": the next source is asked.
+pub(crate) trait XmlSearch {
+    /// Its place in the guard's book.
+    fn site() -> &'static Site;
+    /// Whether a look-up in `section` is for this source; asked of every look-up of the host's.
+    fn wants(section: &str, key_value: &str) -> bool;
+    /// Looks it up, on whatever thread of the host's wants to know.
+    fn search(lookup: Lookup) -> Option<Tree>;
+}
+
+/// Binds a source of XML after those that are bound. Not from inside a look-up: binding waits until
+/// none is running.
+pub(crate) fn xml_search<S: XmlSearch>() {
+    // SAFETY: the core keeps the function for ever, and the module is never unloaded; user data and the
+    // way back to the binding may be NULL.
+    unsafe {
+        sys::switch_xml_bind_search_function_ret(
+            xml_search_entry::<S>,
+            sys::XML_SECTIONS,
+            null_mut(),
+            null_mut(),
+        );
+    }
 }
 
 /// The module being loaded: what registers must come through here.
@@ -320,6 +350,26 @@ unsafe extern "C" fn destroy_entry<L: LegEnd>(session: *mut sys::SessionRaw) -> 
         guarded(L::destroy_site(), (), || L::destroy(session));
     }
     sys::STATUS_SUCCESS
+}
+
+unsafe extern "C" fn xml_search_entry<S: XmlSearch>(
+    section: *const c_char,
+    tag_name: *const c_char,
+    key_name: *const c_char,
+    key_value: *const c_char,
+    params: *mut sys::EventRaw,
+    _user_data: *mut c_void,
+) -> *mut sys::XmlRaw {
+    guarded(S::site(), null_mut(), || {
+        // SAFETY: each string is NULL or NUL-ended and kept by the asker during the look-up.
+        let (wanted_in, value) = unsafe { (text::copy(section), text::copy(key_value)) };
+        if !S::wants(&wanted_in.unwrap_or_default(), &value.unwrap_or_default()) {
+            return null_mut();
+        }
+        // SAFETY: the same; the parameters are the asker's own, or NULL.
+        let lookup = unsafe { Lookup::copy(section, tag_name, key_name, key_value, params) };
+        S::search(lookup).map_or(null_mut(), Tree::into_raw)
+    })
 }
 
 unsafe extern "C" fn shutdown_entry<C: CoreShutdown>(_event: *mut sys::EventRaw) {

@@ -1,9 +1,15 @@
-//! Reading a configuration file of FreeSWITCH's XML.
+//! FreeSWITCH's XML: reading a configuration file, and answering look-ups.
 //!
-//! Two levels are copied out at once and the tree is given back: its root holds a lock on the
-//! whole configuration.
+//! Of a file, two levels are copied out at once and the tree is given back: its root holds a lock on
+//! the whole configuration. Trees made here belong to the core once a search function has returned
+//! them.
 
-use core::ptr::null_mut;
+use core::{
+    ffi::{CStr, c_char},
+    ptr::{NonNull, null_mut},
+};
+
+use fsx_wire::xml::{MAX_PARAMS, XmlQuery};
 
 use super::text;
 use crate::sys;
@@ -98,4 +104,85 @@ unsafe fn attributes(node: *const sys::XmlRaw) -> Vec<(String, String)> {
         }
     }
     found
+}
+
+/// A look-up, copied.
+pub(crate) struct Lookup(pub(crate) XmlQuery);
+
+/// Most parameters copied of one look-up.
+const MAX_COUNT: usize = 2_000;
+
+impl Lookup {
+    /// Copies a look-up. What would make it larger than a message may be is left out, value by value.
+    ///
+    /// # Safety
+    /// Each string is NULL or NUL-ended and stays unchanged during the call; `params` is NULL or a live
+    /// event that nobody else changes meanwhile.
+    pub(super) unsafe fn copy(
+        section: *const c_char,
+        tag_name: *const c_char,
+        key_name: *const c_char,
+        key_value: *const c_char,
+        params: *mut sys::EventRaw,
+    ) -> Self {
+        let mut query = XmlQuery { hostname: super::core::hostname(), ..XmlQuery::default() };
+        // SAFETY: as the caller vouches for.
+        unsafe {
+            query.section = text::copy(section).unwrap_or_default();
+            query.tag_name = text::copy(tag_name).unwrap_or_default();
+            query.key_name = text::copy(key_name).unwrap_or_default();
+            query.key_value = text::copy(key_value).unwrap_or_default();
+        }
+        let mut left = MAX_PARAMS;
+        // SAFETY: an event's headers are a list that ends in NULL, names and values NUL-ended; layout
+        // as asserted in `sys`.
+        unsafe {
+            let mut header = match params.cast::<sys::EventHead>().as_ref() {
+                Some(head) => head.headers,
+                None => core::ptr::null(),
+            };
+            while let Some(found) = header.as_ref() {
+                if query.params.len() == MAX_COUNT {
+                    break;
+                }
+                header = found.next;
+                let Some(name) = text::copy(found.name) else { continue };
+                let value = text::copy(found.value).unwrap_or_default();
+                let Some(rest) = left.checked_sub(name.len() + value.len()) else { continue };
+                left = rest;
+                query.params.push((name, value));
+            }
+        }
+        Self(query)
+    }
+}
+
+/// A parsed document of ours; freed with this value unless the core takes it.
+pub(crate) struct Tree(NonNull<sys::XmlRaw>);
+
+impl Tree {
+    /// Parses `text`, which [`crate::xml`] has found sound; `None` when FreeSWITCH finds fault with it.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let text = text::c_string(text);
+        // SAFETY: a NUL-ended string, of which the parser makes its own copy (the second argument).
+        let raw = unsafe { sys::switch_xml_parse_str_dynamic(text.as_ptr().cast_mut(), 1) };
+        let tree = NonNull::new(raw).map(Self)?;
+        // SAFETY: a live tree; the message, if there is one, lies in it.
+        let fine = unsafe {
+            let error = sys::switch_xml_error(tree.0.as_ptr());
+            error.is_null() || CStr::from_ptr(error).is_empty()
+        };
+        fine.then_some(tree)
+    }
+
+    pub(super) fn into_raw(self) -> *mut sys::XmlRaw {
+        core::mem::ManuallyDrop::new(self).0.as_ptr()
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        // SAFETY: our own tree, freed once; nobody else has seen it.
+        unsafe { sys::switch_xml_free(self.0.as_ptr()) };
+    }
 }

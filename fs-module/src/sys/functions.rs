@@ -153,4 +153,14 @@ unsafe extern "C" {
     ) -> *mut XmlRaw;
     pub(crate) fn switch_xml_reload(error: *mut *const c_char) -> Status;
     pub(crate) fn switch_xml_free(root: *mut XmlRaw);
+
+    // Look-ups.
+    pub(crate) fn switch_xml_bind_search_function_ret(
+        function: XmlSearchFn,
+        sections: c_uint,
+        user_data: *mut c_void,
+        binding: *mut *mut XmlBindingRaw,
+    ) -> Status;
+    pub(crate) fn switch_xml_parse_str_dynamic(text: *mut c_char, copy: c_int) -> *mut XmlRaw;
+    pub(crate) fn switch_xml_error(root: *mut XmlRaw) -> *const c_char;
 }

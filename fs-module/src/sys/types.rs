@@ -38,6 +38,8 @@ opaque! {
     EventNodeRaw;
     /// `switch_dial_handle_t`.
     DialHandleRaw;
+    /// `switch_xml_binding_t`.
+    XmlBindingRaw;
 }
 
 /// `switch_status_t`.
@@ -239,3 +241,47 @@ const _: () = {
 
 /// An event callback.
 pub(crate) type EventFn = unsafe extern "C" fn(*mut EventRaw);
+
+/// A search function: section, tag, attribute and its value, each NULL or NUL-ended; parameters and
+/// user data, each NULL or live. What it returns belongs to the core.
+pub(crate) type XmlSearchFn = unsafe extern "C" fn(
+    *const c_char,
+    *const c_char,
+    *const c_char,
+    *const c_char,
+    *mut EventRaw,
+    *mut c_void,
+) -> *mut XmlRaw;
+
+/// `SWITCH_XML_SECTION_CONFIG | …_DIRECTORY | …_DIALPLAN`.
+pub(crate) const XML_SECTIONS: u32 = 1 | 2 | 4;
+
+/// The head of `switch_event_t`, for walking through its headers.
+#[repr(C)]
+pub(crate) struct EventHead {
+    event_id: c_int,
+    priority: c_int,
+    owner: *const c_char,
+    subclass_name: *const c_char,
+    pub(crate) headers: *const EventHeader,
+}
+
+const _: () = assert!(offset_of!(EventHead, headers) == 24);
+
+/// `switch_event_header_t`.
+#[repr(C)]
+pub(crate) struct EventHeader {
+    pub(crate) name: *const c_char,
+    /// Of several values, all of them in one text.
+    pub(crate) value: *const c_char,
+    array: *const *const c_char,
+    idx: c_int,
+    hash: usize,
+    pub(crate) next: *const EventHeader,
+}
+
+const _: () = {
+    assert!(size_of::<EventHeader>() == 48);
+    assert!(offset_of!(EventHeader, value) == 8);
+    assert!(offset_of!(EventHeader, next) == 40);
+};

@@ -14,7 +14,7 @@
 
 #include "standin.h"
 
-enum { STACK = 240 * 1024, MAX_WORDS = 8 };
+enum { STACK = 240 * 1024, MAX_WORDS = 32 };
 
 static struct module_table *module;
 static size_t deepest;
@@ -220,6 +220,33 @@ static void do_shutdown(char **words, int n)
 	printf("told of shutdown\n");
 }
 
+void switch_xml_free(struct xml *root);
+const char *switch_xml_error(struct xml *root);
+
+/* lookup <section> <tag> <key> <value> [<name> <value>]…; - is NULL. */
+static void do_lookup(char **words, int n)
+{
+	struct header headers[MAX_WORDS];
+	struct event_head event = { 0 };
+	const char *asked[4];
+	if (!standin.lookup) {
+		printf("not bound\n");
+		return;
+	}
+	for (int i = 0; i < 4; i++) asked[i] = n > i + 1 && strcmp(words[i + 1], "-") ? words[i + 1] : NULL;
+	for (int i = 5; i + 1 < n; i += 2) {
+		headers[i] = (struct header) { .name = words[i], .value = words[i + 1], .next = event.headers };
+		event.headers = &headers[i];
+	}
+	struct xml *root = standin.lookup(asked[0], asked[1], asked[2], asked[3], n > 5 ? &event : NULL, NULL);
+	if (!root) {
+		printf("tree none\n");
+		return;
+	}
+	printf("tree %s\n", root->txt);
+	switch_xml_free(root);
+}
+
 static struct xml *add_node(struct xml *parent, const char *name)
 {
 	struct xml *node = calloc(1, sizeof(*node)), **end = &parent->child;
@@ -293,6 +320,7 @@ static void obey(char **words, int n)
 	else if (!strcmp(word, "app-named")) on_small_stack(do_app_named, words, n);
 	else if (!strcmp(word, "leg-state")) on_small_stack(do_leg_state, words, n);
 	else if (!strcmp(word, "app-no-session")) on_small_stack(do_app_no_session, words, n);
+	else if (!strcmp(word, "lookup")) on_small_stack(do_lookup, words, n);
 	else if (!strcmp(word, "hunt")) on_small_stack(do_hunt, words, n);
 	else if (!strcmp(word, "state")) on_small_stack(do_state, words, n);
 	else if (!strcmp(word, "runtime")) on_small_stack(do_runtime, words, n);

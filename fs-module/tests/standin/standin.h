@@ -63,6 +63,23 @@ struct xml {
 	struct xml *next, *sibling, *ordered, *child, *parent;
 };
 
+/* The head of an event, and a header, as modules walk through them. */
+struct header {
+	const char *name, *value;
+	char **array;
+	int idx;
+	unsigned long hash;
+	struct header *next;
+};
+
+struct event_head {
+	int id, priority;
+	char *owner, *subclass;
+	struct header *headers;
+};
+
+typedef struct xml *(*lookup_fn)(const char *, const char *, const char *, const char *, void *, void *);
+
 struct outcome {
 	char kind;
 	int cause, sip;
@@ -81,6 +98,7 @@ struct state {
 	struct outcome outcomes[MAX_OUTCOMES];
 	int outcomes_n, next_outcome;
 	struct xml *config;
+	lookup_fn lookup;
 	char now_us[32];
 };
 

@@ -16,6 +16,7 @@ use fsx_wire::{
     frame,
     message::{Ask, DaemonStatus, Outcome, PolicyDecision, Reply, Request, Verdict, WireFacts},
     record::CallRecord,
+    xml::{XmlAnswer, XmlQuery},
 };
 
 use super::Script;
@@ -82,7 +83,10 @@ fn serve(listener: &UnixListener, stop: &AtomicBool, says: Option<&Verdict>) -> 
                         taken.1.push(*record);
                         Outcome::Recorded
                     }
-                    Ask::Xml { .. } => continue,
+                    Ask::Xml { query } => match says_of_xml(&query) {
+                        Some(outcome) => outcome,
+                        None => continue,
+                    },
                     Ask::Status => Outcome::Status(DaemonStatus {
                         version: "test".to_owned(),
                         generation: 5,
@@ -96,4 +100,28 @@ fn serve(listener: &UnixListener, stop: &AtomicBool, says: Option<&Verdict>) -> 
         std::thread::sleep(Duration::from_millis(1));
     }
     taken
+}
+
+/// The user asked for says what is answered: nothing at all, that there is none, or a document.
+fn says_of_xml(query: &XmlQuery) -> Option<Outcome> {
+    let user = query.param("user").unwrap_or_default();
+    let document = match user {
+        "silent" => return None,
+        "failed" => {
+            return Some(Outcome::Failed { reason: "the cloud is away".to_owned(), retry: true });
+        }
+        "nobody" => None,
+        "no-result" => Some(
+            "<document><section name=\"result\"><result status=\"not found\"/></section></document>"
+                .to_owned(),
+        ),
+        "garbage" => Some("<html>502</html>".to_owned()),
+        "entities" => Some("<!DOCTYPE a [<!ENTITY b \"c\">]><a/>".to_owned()),
+        _ => Some(format!(
+            "<document type=\"freeswitch/xml\"><section name=\"{}\">{user} of {} params</section></document>",
+            query.section,
+            query.params.len()
+        )),
+    };
+    Some(Outcome::Xml(XmlAnswer { document, from: "policy".to_owned(), age_s: 0 }))
 }
