@@ -43,9 +43,57 @@ fn stops_by_sip(status: u16) -> bool {
     matches!(status, 404 | 410 | 480 | 484..=486 | 600 | 603 | 604 | 607)
 }
 
+/// Whether an attempt that ended with this cause was failed by the gateway: it was silent, full, broken
+/// or would not serve us. What the callee did (busy, no answer, a wrong number) is not its fault.
+///
+/// `failures` is a table of its own, as for [`stops`]; an empty text takes the default. The SIP status
+/// decides where both are known.
+#[must_use]
+pub fn fails(failures: &str, q850: u16, sip: u16) -> bool {
+    let mut own = failures.split(',').map(str::trim).filter(|word| !word.is_empty()).peekable();
+    if own.peek().is_some() {
+        let decides = if sip == 0 { q850 } else { sip };
+        return own
+            .filter_map(|word| word.parse::<u16>().ok())
+            .any(|cause| cause != 0 && (cause == decides || (cause < 128 && cause == q850)));
+    }
+    match sip {
+        // Q.850 (2.2.7): 27 out of order, 34 no circuit, 38 network out of order, 41 temporary failure,
+        // 42 congestion, 44 channel not available, 47 resource unavailable, 102 timer expired.
+        0 => matches!(q850, 27 | 34 | 38 | 41 | 42 | 44 | 47 | 102),
+        // 401, 403, 407: it does not know us. 408: silence. 5xx: RFC 3261, 21.5; 501, 505 and 513 are
+        // about one request.
+        status => matches!(status, 401 | 403 | 407 | 408 | 500 | 502..=504 | 580),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::stops;
+    use super::{fails, stops};
+
+    #[test]
+    fn whose_fault() {
+        for (q850, sip, fault) in [
+            (41, 503, true),
+            (102, 408, true),
+            (102, 0, true),
+            (27, 0, true),
+            (21, 403, true),
+            (21, 603, false),
+            (17, 486, false),
+            (18, 480, false),
+            (19, 0, false),
+            (1, 404, false),
+            (16, 200, false),
+            (487, 487, false),
+            (79, 501, false),
+            (0, 0, false),
+        ] {
+            assert_eq!(fails("", q850, sip), fault, "{q850} {sip}");
+        }
+        assert!(fails("480, 3", 18, 480) && fails("480, 3", 3, 404) && fails("480, 3", 3, 0));
+        assert!(!fails("480, 3", 41, 503) && !fails("none", 41, 503));
+    }
 
     #[test]
     fn default_table() {

@@ -445,6 +445,27 @@ pub trait LiveView {
     fn quality(&self, _gateway_id: u32) -> Quality {
         Quality::default()
     }
+    /// Whether every gateway's [`standing`](Self::standing) is ordinary, so that none need be asked
+    /// after. One look, whatever the number of gateways.
+    fn all_ordinary(&self) -> bool {
+        true
+    }
+    /// Whether the gateway takes its ordinary place in a plan made at `at`.
+    fn standing(&self, _gateway_id: u32, _at: i64) -> Standing {
+        Standing::Ordinary
+    }
+}
+
+/// A gateway's place in a plan, beside what the prober says of it; see [`crate::standing`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Standing {
+    /// Where the contract puts it.
+    #[default]
+    Ordinary,
+    /// After all others: its own calls say that it fails.
+    Last,
+    /// Nowhere: an operator has taken it down.
+    Out,
 }
 
 /// No live table: every gateway is healthy and idle, and nothing is known to be spent.

@@ -24,6 +24,7 @@ pub mod plan;
 pub mod profile;
 mod ranked;
 pub mod render;
+pub mod standing;
 
 pub use decide::{decide, decide_why};
 pub use digits::{E164, Key};

@@ -90,17 +90,23 @@ fn hundredths(text: &str) -> Result<u32, UnknownProfile> {
 /// What was measured of a gateway's calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Quality {
-    /// Calls sent.
+    /// Attempts whose outcome is known.
     pub seizures: u64,
-    /// Calls answered.
+    /// Of them, answered.
     pub answers: u64,
-    /// Answered seconds of all of them.
+    /// Of them, failed by the gateway's own fault.
+    pub failed: u64,
+    /// Answered calls that have ended.
+    pub ended: u64,
+    /// Answered seconds of all of those.
     pub talk_s: u64,
-    /// Post-dial delay of all of them, milliseconds.
+    /// Attempts that were heard ringing, or answered.
+    pub rang: u64,
+    /// Post-dial delay of all of those, milliseconds.
     pub pdd_ms: u64,
 }
 
-/// Calls before a measurement counts.
+/// Attempts before a measurement counts.
 pub const MIN_SEIZURES: u64 = 30;
 
 /// Better sorts first.
@@ -113,22 +119,58 @@ impl Quality {
         Self {
             seizures: self.seizures.saturating_add(other.seizures),
             answers: self.answers.saturating_add(other.answers),
+            failed: self.failed.saturating_add(other.failed),
+            ended: self.ended.saturating_add(other.ended),
             talk_s: self.talk_s.saturating_add(other.talk_s),
+            rang: self.rang.saturating_add(other.rang),
             pdd_ms: self.pdd_ms.saturating_add(other.pdd_ms),
         }
     }
 
+    /// Answer-seizure ratio in thousandths, rounded down (ITU-T E.411); `None` without attempts.
+    #[must_use]
+    pub fn asr_permille(&self) -> Option<u64> {
+        self.answers.saturating_mul(1000).checked_div(self.seizures)
+    }
+
+    /// Average call duration in seconds, rounded down; `None` while no answered call has ended.
+    #[must_use]
+    pub fn acd_s(&self) -> Option<u64> {
+        self.talk_s.checked_div(self.ended)
+    }
+
+    /// Average post-dial delay in milliseconds, rounded down; `None` while nothing was heard ringing.
+    #[must_use]
+    pub fn average_pdd_ms(&self) -> Option<u64> {
+        self.pdd_ms.checked_div(self.rang)
+    }
+
+    /// Attempts that the network did its part for, answered or not, in thousandths of all: the network
+    /// effectiveness ratio of ITU-T E.425. `None` without attempts.
+    #[must_use]
+    pub fn ner_permille(&self) -> Option<u64> {
+        self.seizures.saturating_sub(self.failed).saturating_mul(1000).checked_div(self.seizures)
+    }
+
+    /// Whether there are attempts enough ([`MIN_SEIZURES`]) for quality to put a carrier in order.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.seizures >= MIN_SEIZURES
+    }
+
     /// Answer-seizure ratio in thousandths, high to low; then average call duration in seconds,
-    /// high to low; then post-dial delay in milliseconds, low to high. Under [`MIN_SEIZURES`] a
-    /// carrier stands in the middle, as one that answers every second call: behind what is known to
-    /// be good, before what is known to be bad.
+    /// high to low; then post-dial delay in milliseconds, low to high, unknown last. Under
+    /// [`MIN_SEIZURES`] a carrier stands in the middle, as one that answers every second call: behind
+    /// what is known to be good, before what is known to be bad.
     pub(crate) fn key(self) -> QualityKey {
-        if self.seizures < MIN_SEIZURES {
-            return (u64::MAX - 500, u64::MAX, 0);
+        match self.asr_permille() {
+            Some(asr) if self.counts() => (
+                u64::MAX - asr,
+                u64::MAX - self.acd_s().unwrap_or(0),
+                self.average_pdd_ms().unwrap_or(u64::MAX),
+            ),
+            _ => (u64::MAX - 500, u64::MAX, 0),
         }
-        let asr = self.answers.saturating_mul(1000) / self.seizures;
-        let acd = self.talk_s.checked_div(self.answers).unwrap_or(0);
-        (u64::MAX - asr, u64::MAX - acd, self.pdd_ms / self.seizures)
     }
 }
 
@@ -160,13 +202,35 @@ mod tests {
 
     #[test]
     fn better_first() {
-        let measured =
-            |seizures, answers, talk_s, pdd_ms| Quality { seizures, answers, talk_s, pdd_ms }.key();
+        let measured = |seizures, answers, talk_s, pdd_ms| {
+            Quality { seizures, answers, failed: 0, ended: answers, talk_s, rang: seizures, pdd_ms }
+                .key()
+        };
         let good = measured(100, 70, 7000, 200_000);
         let short = measured(100, 70, 700, 200_000);
         let slow = measured(100, 70, 7000, 900_000);
         let bad = measured(100, 20, 2000, 200_000);
         let unknown = measured(29, 0, 0, 0);
         assert!(good < short && good < slow && slow < unknown && unknown < bad);
+    }
+
+    #[test]
+    fn figures_of_what_was_measured() {
+        let nothing = Quality::default();
+        assert_eq!((nothing.asr_permille(), nothing.acd_s()), (None, None));
+        assert_eq!((nothing.average_pdd_ms(), nothing.ner_permille()), (None, None));
+        let some = Quality {
+            seizures: 30,
+            answers: 20,
+            failed: 3,
+            ended: 10, // The other ten still talk: they do not make calls look short.
+            talk_s: 1205,
+            rang: 25,
+            pdd_ms: 50_010,
+        };
+        assert_eq!((some.asr_permille(), some.ner_permille()), (Some(666), Some(900)));
+        assert_eq!((some.acd_s(), some.average_pdd_ms()), (Some(120), Some(2000)));
+        assert!(some.counts() && !Quality { seizures: 29, ..some }.counts());
+        assert_eq!(some.plus(some).acd_s(), some.acd_s());
     }
 }

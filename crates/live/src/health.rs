@@ -7,6 +7,7 @@ use std::sync::atomic::{
 
 use crate::{
     layout::{GATEWAY_WORDS, MAX_PROBES, place},
+    passive::Operator,
     table::LiveTable,
 };
 
@@ -22,6 +23,16 @@ pub(crate) mod gateway {
     pub(crate) const SECOND: usize = 3;
     /// Calls begun since the file was made.
     pub(crate) const BEGUN: usize = 4;
+    /// 0 nothing, 1 up, 2 down: an operator's word, before everybody else's.
+    pub(crate) const OPERATOR: usize = 5;
+    /// What its own calls say of it; see `passive.rs`.
+    pub(crate) const PASSIVE: usize = 6;
+    /// Attempts and failures of two half windows.
+    pub(crate) const TALLY: usize = 7;
+    /// Times that it went down by its own calls.
+    pub(crate) const TRIPS: usize = 9;
+    /// Failures (upper half) and attempts of the window that took it down last.
+    pub(crate) const TRIPPED_BY: usize = 10;
 }
 
 /// A gateway's row and its number.
@@ -77,6 +88,10 @@ impl LiveTable {
     }
 
     pub(crate) fn is_healthy_at(&self, at: &GatewayAt<'_>, data_centre: &str) -> bool {
+        match Operator::of(at) {
+            Operator::Auto => {}
+            word => return word == Operator::Up,
+        }
         // Most gateways are down nowhere: no name need be looked up.
         let down = at.row[gateway::DOWN].load(Relaxed);
         down == 0 || self.centre_bit(data_centre).is_none_or(|bit| down & bit == 0)

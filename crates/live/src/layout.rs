@@ -8,7 +8,10 @@
 //! header        64 words   0-7 what the file is (never changes), 8-15 what calls read, 16-23 counters
 //! data centres  64 x 16    hash of the name, ready, name (8 words)
 //! owners       128 x 8     identity, epoch, boot, since
-//! gateways       n x 8     key, health known, health down, calls this second, calls begun
+//! gateways       n x 16    key, health known, health down, calls this second, calls begun, operator's
+//!                          word, passive state, tallies of failed attempts, trips
+//! quality        n x 48    six buckets of ten minutes: seizures, answers, failures, ended calls, talk,
+//!                          calls that rang, post-dial delay
 //! cells          n x 128   calls in progress of one gateway, a word an owner: epoch, count
 //! organisations  m x 4     key, spend, known
 //! ```
@@ -23,7 +26,7 @@ use crate::error::LiveError;
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"fsxlive\n");
 
 /// Goes up when the layout changes.
-pub(crate) const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 2;
 
 /// Bytes of a word.
 pub(crate) const WORD: usize = 8;
@@ -47,7 +50,16 @@ pub(crate) const CENTRE_WORDS: usize = 16;
 pub(crate) const OWNER_WORDS: usize = 8;
 
 /// Words of a gateway's row.
-pub(crate) const GATEWAY_WORDS: usize = 8;
+pub(crate) const GATEWAY_WORDS: usize = 16;
+
+/// Buckets of a gateway's quality.
+pub(crate) const BUCKETS: usize = 6;
+
+/// Words of a bucket.
+pub(crate) const BUCKET_WORDS: usize = 8;
+
+/// Words of a gateway's quality.
+pub(crate) const QUALITY_WORDS: usize = BUCKETS * BUCKET_WORDS;
 
 /// Words of an organisation's row.
 pub(crate) const ORG_WORDS: usize = 4;
@@ -59,7 +71,8 @@ const MIN_CAPACITY: u32 = 16;
 const MAX_GATEWAYS: u32 = 1 << 16;
 const MAX_ORGS: u32 = 1 << 22;
 
-/// Places of the header's words.
+/// Places of the header's words. Those up to [`word::SUPERSEDED`] stand where they are in every version:
+/// a newer release tells processes of an older one through them.
 pub(crate) mod word {
     pub(crate) const MAGIC: usize = 0;
     pub(crate) const VERSION: usize = 1;
@@ -77,6 +90,10 @@ pub(crate) mod word {
     pub(crate) const SUPERSEDED: usize = 10;
     /// Owner slots ever used: sums stop there.
     pub(crate) const OWNERS_HIGH: usize = 11;
+    /// The second (UTC) that was seen last: what is recent is judged by it.
+    pub(crate) const CLOCK: usize = 12;
+    /// Whether any gateway is to be tried last or not at all; see `passive.rs`.
+    pub(crate) const TROUBLE: usize = 13;
     /// Operations that found a table full.
     pub(crate) const OVERFLOW: usize = 16;
     /// Owners found dead since the file was made.
@@ -91,6 +108,7 @@ pub(crate) struct Layout {
     pub(crate) centres: usize,
     pub(crate) owners: usize,
     pub(crate) gateways: usize,
+    pub(crate) quality: usize,
     pub(crate) cells: usize,
     pub(crate) orgs: usize,
     /// Words of the whole file.
@@ -115,10 +133,21 @@ impl Layout {
         let centres = HEADER_WORDS;
         let owners = centres + MAX_DATA_CENTRES * CENTRE_WORDS;
         let gateways = owners + MAX_OWNERS * OWNER_WORDS;
-        let cells = gateways + gateway_capacity * GATEWAY_WORDS;
+        let quality = gateways + gateway_capacity * GATEWAY_WORDS;
+        let cells = quality + gateway_capacity * QUALITY_WORDS;
         let orgs = cells + gateway_capacity * MAX_OWNERS;
         let words = orgs + org_capacity * ORG_WORDS;
-        Ok(Self { gateway_capacity, org_capacity, centres, owners, gateways, cells, orgs, words })
+        Ok(Self {
+            gateway_capacity,
+            org_capacity,
+            centres,
+            owners,
+            gateways,
+            quality,
+            cells,
+            orgs,
+            words,
+        })
     }
 
     /// Bytes of the whole file.

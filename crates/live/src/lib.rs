@@ -8,18 +8,24 @@
 //! - [`LiveTable`]: the file, opened. It implements [`fsx_core::data::LiveView`], which is all that the
 //!   engine asks of it.
 //! - [`OwnerId`]: a switch process whose calls are counted, and given back if it dies.
-//! - [`LiveStats`], [`HealthRow`], [`GatewayLoad`], [`OwnerRow`]: what `status` commands show.
+//! - [`Passive`], [`PassiveRules`]: gateways that fail too many calls stand back for a while.
+//! - [`Place`]: whether the file still stands where it was opened; [`LiveTable::remake`] if not.
+//! - [`LiveStats`], [`GatewayRow`], [`HealthRow`], [`OwnerRow`]: what `status` commands show.
 //!
 //! **Who writes what.** The daemon (or the prober it listens to) writes generation, health, spend and
-//! the shutdown flag; switch processes write calls. Nothing forbids the others, for operators' sake.
+//! the shutdown flag; switch processes write calls, their outcomes and how long they were. Nothing
+//! forbids the others, for operators' sake.
 //!
 //! **On the call path** nothing allocates, locks or calls the system: `LiveView`, [`LiveTable::begin_call`],
-//! [`LiveTable::end_call`], [`LiveTable::generation`], [`LiveTable::shutting_down`]. Every operation is
+//! [`LiveTable::end_call`], [`LiveTable::may_try`], [`LiveTable::attempt_ended`], the `count_` functions,
+//! [`LiveTable::generation`], [`LiveTable::shutting_down`]. Every operation is
 //! total: where a table is full the gateway is healthy and uncounted, and [`LiveStats::overflow`] says so.
 //!
-//! **Never truncate the file** or edit it in place with anything but this crate: a process that touches a
-//! page past the new end gets SIGBUS, and a switch that gets SIGBUS is gone. To replace the file, make
-//! another and rename it over ([`LiveTable::open_or_create`] does), or remove it.
+//! **Do not truncate the file** or edit it in place with anything but this crate. To replace it, make
+//! another and rename it over ([`LiveTable::open_or_create`] does), or remove it. Should somebody
+//! truncate it all the same, a process that touches a page past the new end gets SIGBUS, of which a
+//! switch would die; so the first table that is opened installs a handler that puts a page of zeros
+//! there instead (healthy, idle, nothing spent), and [`LiveTable::look`] says so from then on.
 
 #![deny(unsafe_code)]
 
@@ -32,12 +38,18 @@ mod layout;
 mod map;
 mod orgs;
 mod owners;
+mod passive;
+mod place;
 mod process;
+mod quality;
 mod status;
 mod table;
 
 pub use error::LiveError;
 pub use layout::{MAX_DATA_CENTRES, MAX_NAME, MAX_OWNERS};
 pub use owners::OwnerId;
-pub use status::{GatewayLoad, HealthRow, LiveStats, OwnerRow};
+pub use passive::{Fate, Operator, Passive, PassiveRules, Turn};
+pub use place::Place;
+pub use quality::QUALITY_WINDOW_S;
+pub use status::{GatewayLoad, GatewayRow, HealthRow, LiveStats, OwnerRow};
 pub use table::{LiveSpec, LiveTable};

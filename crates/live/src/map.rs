@@ -1,7 +1,21 @@
-//! The file as atomics, and the other system call that Rust's library has no safe word for. All unsafe
-//! code of this crate is here.
+//! The file as atomics, and the system calls that Rust's library has no safe word for. All unsafe code of
+//! this crate is here.
+//!
+//! **A file that is cut.** Whoever touches a mapped page past the end of its file gets SIGBUS, and a
+//! switch that gets SIGBUS is gone with all its calls. Nothing that a switch can do beforehand prevents
+//! it: asking for the file's length at each access would cost a system call and still leave a gap. So
+//! SIGBUS is handled: a fault inside one of our maps puts a private page of zeros there, notes it, and
+//! the access goes on; every other SIGBUS goes to whoever handled it before us. (systemd's journal does
+//! the same to the files that it maps.)
 
-use std::{fs::File, io, sync::atomic::AtomicU64};
+use std::{
+    fs::File,
+    io,
+    sync::{
+        Once, OnceLock,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
+    },
+};
 
 use memmap2::{MmapOptions, MmapRaw};
 
@@ -13,7 +27,33 @@ use memmap2::{MmapOptions, MmapRaw};
 pub(crate) struct SharedWords {
     map: MmapRaw,
     words: usize,
+    guarded: Option<&'static Region>,
 }
+
+/// A map that the handler knows. Plain atomics: a signal may come at any moment.
+#[derive(Debug)]
+struct Region {
+    taken: AtomicBool,
+    start: AtomicUsize,
+    end: AtomicUsize,
+    /// A page of it was lost to a cut.
+    lost: AtomicBool,
+}
+
+/// Maps of one process at a time; any further ones are as vulnerable as ever.
+static REGIONS: [Region; 64] = [const {
+    Region {
+        taken: AtomicBool::new(false),
+        start: AtomicUsize::new(0),
+        end: AtomicUsize::new(0),
+        lost: AtomicBool::new(false),
+    }
+}; 64];
+
+/// Who handled SIGBUS before us.
+static BEFORE: OnceLock<libc::sigaction> = OnceLock::new();
+
+static PAGE: AtomicUsize = AtomicUsize::new(4096);
 
 impl SharedWords {
     /// Maps the first `words` words of `file`, which must be open for reading and writing and at least
@@ -26,8 +66,20 @@ impl SharedWords {
             .checked_mul(size_of::<u64>())
             .filter(|&n| n > 0)
             .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        handle_bus_errors();
         let map = MmapOptions::new().len(bytes).map_raw(file)?;
-        Ok(Self { map, words })
+        let guarded = REGIONS.iter().find(|region| !region.taken.swap(true, SeqCst));
+        if let Some(region) = guarded {
+            region.lost.store(false, SeqCst);
+            region.end.store(map.as_ptr() as usize + bytes, SeqCst);
+            region.start.store(map.as_ptr() as usize, SeqCst);
+        }
+        Ok(Self { map, words, guarded })
+    }
+
+    /// Whether part of the map is no longer the file's, because the file was cut.
+    pub(crate) fn lost(&self) -> bool {
+        self.guarded.is_some_and(|region| region.lost.load(SeqCst))
     }
 
     /// The words.
@@ -38,6 +90,116 @@ impl SharedWords {
         // a plain one; any bit pattern is a valid u64. That the file is never truncated under the map
         // is a rule of the crate's documentation: it cannot be checked here.
         unsafe { std::slice::from_raw_parts(self.map.as_mut_ptr().cast::<AtomicU64>(), self.words) }
+    }
+}
+
+impl Drop for SharedWords {
+    fn drop(&mut self) {
+        // Before the pages go, and somebody else's come there.
+        if let Some(region) = self.guarded {
+            region.start.store(0, SeqCst);
+            region.end.store(0, SeqCst);
+            region.taken.store(false, SeqCst);
+        }
+    }
+}
+
+/// Installs the handler, once a process. One that is forked has it from its parent.
+fn handle_bus_errors() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: sysconf has no preconditions.
+        let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        if let Ok(page) = usize::try_from(page)
+            && page.is_power_of_two()
+        {
+            PAGE.store(page, SeqCst);
+        }
+        // SAFETY: a sigaction of zeros is a valid one; both pointers are to values of ours. The former
+        // handler is kept before ours can be called, since it is read before ours is set.
+        unsafe {
+            let mut before: libc::sigaction = std::mem::zeroed();
+            if libc::sigaction(libc::SIGBUS, std::ptr::null(), &raw mut before) != 0 {
+                return;
+            }
+            let _ = BEFORE.set(before);
+            let mut ours: libc::sigaction = std::mem::zeroed();
+            ours.sa_sigaction = on_bus_error as *const () as usize;
+            ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+            libc::sigemptyset(&raw mut ours.sa_mask);
+            // Without it the process is as vulnerable as it was.
+            libc::sigaction(libc::SIGBUS, &raw const ours, std::ptr::null_mut());
+        }
+    });
+}
+
+/// Mends a fault in a map of ours; hands every other one on. Only what may be done in a signal: atomics
+/// and two system calls.
+extern "C" fn on_bus_error(
+    signal: libc::c_int,
+    info: *mut libc::siginfo_t,
+    context: *mut libc::c_void,
+) {
+    // SAFETY: the kernel passes a siginfo; the address is meaningful for this code only.
+    let (code, address) = unsafe { ((*info).si_code, (*info).si_addr() as usize) };
+    if code == libc::BUS_ADRERR {
+        for region in &REGIONS {
+            let (start, end) = (region.start.load(SeqCst), region.end.load(SeqCst));
+            if start == 0 || address < start || address >= end {
+                continue;
+            }
+            let page = PAGE.load(SeqCst);
+            // SAFETY: the page lies in a map of ours, which is not unmapped while somebody reads it:
+            // that reader is this very thread. It is replaced by one of the same protection. Errno is
+            // the interrupted code's.
+            let mended = unsafe {
+                let errno = *libc::__errno_location();
+                let got = libc::mmap(
+                    (address & !(page - 1)) as *mut libc::c_void,
+                    page,
+                    libc::PROT_READ | libc::PROT_WRITE,
+                    libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
+                    -1,
+                    0,
+                );
+                *libc::__errno_location() = errno;
+                got != libc::MAP_FAILED
+            };
+            if mended {
+                region.lost.store(true, SeqCst);
+                return;
+            }
+        }
+    }
+    let before = BEFORE.get();
+    // SAFETY: what stood there before us was a handler of the kind that its flags say, or no handler:
+    // then the default is put back, and the fault repeats and ends the process as it would have.
+    unsafe {
+        match before {
+            Some(before) if before.sa_sigaction > libc::SIG_IGN => {
+                if before.sa_flags & libc::SA_SIGINFO != 0 {
+                    let handler: extern "C" fn(
+                        libc::c_int,
+                        *mut libc::siginfo_t,
+                        *mut libc::c_void,
+                    ) = std::mem::transmute(before.sa_sigaction);
+                    handler(signal, info, context);
+                } else {
+                    let handler: extern "C" fn(libc::c_int) =
+                        std::mem::transmute(before.sa_sigaction);
+                    handler(signal);
+                }
+            }
+            _ => {
+                let mut default: libc::sigaction = std::mem::zeroed();
+                default.sa_sigaction = libc::SIG_DFL;
+                libc::sigaction(libc::SIGBUS, &raw const default, std::ptr::null_mut());
+                // One that was sent instead of caused does not repeat by itself.
+                if code <= 0 {
+                    libc::raise(signal);
+                }
+            }
+        }
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
+use fsx_core::profile::Quality;
+
 use crate::{
     health::{GatewayAt, gateway},
     layout::{GATEWAY_WORDS, OWNER_WORDS, word},
     owners::owner,
+    passive::{Operator, Passive},
     process::{CLAIMING, Identity},
     table::LiveTable,
 };
@@ -60,6 +63,27 @@ pub struct GatewayLoad {
     pub calls_in_progress: u32,
     /// Calls begun since the file was made.
     pub calls_begun: u64,
+}
+
+/// Everything that is known of a gateway, to be shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GatewayRow {
+    /// `CarrierGateway.ID`.
+    pub gateway_id: u32,
+    /// Calls in progress.
+    pub calls_in_progress: u32,
+    /// Calls begun since the file was made.
+    pub calls_begun: u64,
+    /// What was measured in the last hour.
+    pub quality: Quality,
+    /// What its own calls say of it.
+    pub passive: Passive,
+    /// Times that it went down by them since the file was made.
+    pub trips: u64,
+    /// Failures and attempts in the window that took it down last, unless that was on trial.
+    pub tripped_by: (u32, u32),
+    /// What an operator says of it.
+    pub operator: Operator,
 }
 
 /// A switch process that owns calls.
@@ -129,6 +153,35 @@ impl LiveTable {
         rows
     }
 
+    /// Everything that is known of every gateway that the table has seen, by id.
+    #[must_use]
+    pub fn gateway_rows(&self, at: i64) -> Vec<GatewayRow> {
+        let mut rows: Vec<_> =
+            self.gateways().map(|(id, row)| self.gateway_row_of(id, &row, at)).collect();
+        rows.sort_by_key(|row| row.gateway_id);
+        rows
+    }
+
+    /// The same of one gateway; `None` for one that the table has not seen.
+    #[must_use]
+    pub fn gateway_row(&self, gateway_id: u32, at: i64) -> Option<GatewayRow> {
+        self.gateway(gateway_id).map(|row| self.gateway_row_of(gateway_id, &row, at))
+    }
+
+    fn gateway_row_of(&self, gateway_id: u32, row: &GatewayAt<'_>, at: i64) -> GatewayRow {
+        let tripped_by = row.row[gateway::TRIPPED_BY].load(Relaxed);
+        GatewayRow {
+            gateway_id,
+            calls_in_progress: self.in_progress_at(row),
+            calls_begun: row.row[gateway::BEGUN].load(Relaxed),
+            quality: self.quality_at(row),
+            passive: self.passive_at(row, at),
+            trips: row.row[gateway::TRIPS].load(Relaxed),
+            tripped_by: ((tripped_by >> 32) as u32, tripped_by as u32),
+            operator: Operator::of(row),
+        }
+    }
+
     /// The owners registered now.
     #[must_use]
     pub fn owners(&self) -> Vec<OwnerRow> {
@@ -146,7 +199,7 @@ impl LiveTable {
             .collect()
     }
 
-    fn gateways(&self) -> impl Iterator<Item = (u32, GatewayAt<'_>)> {
+    pub(crate) fn gateways(&self) -> impl Iterator<Item = (u32, GatewayAt<'_>)> {
         (0..self.layout.gateway_capacity).filter_map(|n| {
             let row = self.row::<GATEWAY_WORDS>(self.layout.gateways, n)?;
             let id = row[gateway::KEY].load(Acquire).checked_sub(1)?;

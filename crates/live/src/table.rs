@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions, Permissions},
     io::{Read as _, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::atomic::{
         AtomicU32, AtomicU64,
@@ -13,7 +13,8 @@ use std::{
 
 use fsx_core::{
     Nano,
-    data::{GatewayLoad, LiveView},
+    data::{GatewayLoad, LiveView, Standing},
+    profile::Quality,
 };
 
 use crate::{
@@ -28,7 +29,7 @@ use crate::{
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LiveSpec {
     /// Gateways that can be told apart: a power of two from 16 to 65,536; a third more than there are
-    /// is comfortable. 1,088 bytes each.
+    /// is comfortable. 1,536 bytes each.
     pub gateways: u32,
     /// Organisations whose spend can be kept: a power of two from 16 to 4,194,304. 32 bytes each.
     pub organisations: u32,
@@ -46,8 +47,12 @@ impl Default for LiveSpec {
 /// The live table, mapped into this process. Shared freely between threads, and with forked children.
 #[derive(Debug)]
 pub struct LiveTable {
-    map: SharedWords,
+    pub(crate) map: SharedWords,
     pub(crate) layout: Layout,
+    /// Which file it is: device, inode.
+    pub(crate) file: (u64, u64),
+    /// Its permission bits.
+    pub(crate) mode: u32,
 }
 
 impl LiveTable {
@@ -85,7 +90,8 @@ impl LiveTable {
         }
         let layout = read_head(path, &head, about.len())?;
         let map = SharedWords::new(&file, layout.words).map_err(io("map"))?;
-        Ok(Self { map, layout })
+        let file = (about.dev(), about.ino());
+        Ok(Self { map, layout, file, mode: about.mode() & 0o7777 })
     }
 
     /// Opens the table, or makes one where there is none or none that can be used. The capacities of a
@@ -109,29 +115,43 @@ impl LiveTable {
     /// # Errors
     /// [`LiveError`].
     pub fn create(path: impl AsRef<Path>, spec: &LiveSpec) -> Result<Self, LiveError> {
+        Self::make(path.as_ref(), spec, |_| {})
+    }
+
+    /// Makes a table, has it filled while nobody sees it, and puts it in its place.
+    pub(crate) fn make(
+        path: &Path,
+        spec: &LiveSpec,
+        fill: impl FnOnce(&Self),
+    ) -> Result<Self, LiveError> {
         static MADE: AtomicU32 = AtomicU32::new(0);
-        let path = path.as_ref();
         let layout = Layout::new(spec.gateways, spec.organisations)?;
-        let old = Self::open(path).ok();
+        let old = Header::open(path);
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".new.{}.{}", std::process::id(), MADE.fetch_add(1, Relaxed)));
         let new = PathBuf::from(name);
         let made = write_empty(&new, &layout, spec.mode).and_then(|()| {
+            let table = Self::open(&new)?;
+            fill(&table);
             fs::rename(&new, path).map_err(|error| LiveError::Io {
                 path: path.to_owned(),
                 doing: "rename into place",
                 error,
-            })
+            })?;
+            Ok(table)
         });
-        if let Err(error) = made {
-            let _ = fs::remove_file(&new); // The first error is the one to tell.
-            return Err(error);
+        match made {
+            Ok(table) => {
+                if let Some(old) = old {
+                    old.supersede();
+                }
+                Ok(table)
+            }
+            Err(error) => {
+                let _ = fs::remove_file(&new); // The first error is the one to tell.
+                Err(error)
+            }
         }
-        let table = Self::open(path)?;
-        if let Some(old) = old {
-            old.set_word(word::SUPERSEDED, 1);
-        }
-        Ok(table)
     }
 
     /// Generation of the published snapshot; 0 before the first.
@@ -184,7 +204,7 @@ impl LiveTable {
         self.map.words().get(base + n * N..)?.first_chunk()
     }
 
-    fn set_word(&self, at: usize, value: u64) {
+    pub(crate) fn set_word(&self, at: usize, value: u64) {
         if let Some(w) = self.word(at) {
             w.store(value, Release);
         }
@@ -210,6 +230,45 @@ impl LiveView for LiveTable {
 
     fn spend(&self, org_id: u32) -> Option<Nano> {
         self.spend_of(org_id)
+    }
+
+    fn quality(&self, gateway_id: u32) -> Quality {
+        self.quality_of(gateway_id)
+    }
+
+    fn all_ordinary(&self) -> bool {
+        !self.trouble()
+    }
+
+    fn standing(&self, gateway_id: u32, at: i64) -> Standing {
+        self.standing_of(gateway_id, at)
+    }
+}
+
+/// The header of a table of whatever version, so that who has it mapped can be told to let go.
+struct Header(SharedWords);
+
+impl Header {
+    fn open(path: &Path) -> Option<Self> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path)
+            .ok()?;
+        let about = file.metadata().ok()?;
+        if !about.is_file() || about.len() < (HEADER_WORDS * WORD) as u64 {
+            return None;
+        }
+        let words = SharedWords::new(&file, HEADER_WORDS).ok()?;
+        let magic = words.words().first()?.load(Relaxed);
+        (magic == MAGIC).then_some(Self(words))
+    }
+
+    fn supersede(&self) {
+        if let Some(w) = self.0.words().get(word::SUPERSEDED) {
+            w.store(1, Release);
+        }
     }
 }
 

@@ -11,8 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fsx_core::{Nano, data::LiveView};
-use fsx_live::{LiveSpec, LiveTable};
+use fsx_core::{
+    Nano,
+    data::{LiveView, Standing},
+};
+use fsx_live::{Fate, LiveSpec, LiveTable, Passive, PassiveRules, Place};
 
 /// A test by name, given the path that its table is to have.
 type Test = (&'static str, fn(&Path));
@@ -27,7 +30,10 @@ fn main() -> ExitCode {
     {
         return run_child(what, Path::new(path));
     }
-    let tests: [Test; 6] = [
+    let tests: [Test; 9] = [
+        ("quality_of_many_processes_adds_up", quality_of_many_processes_adds_up),
+        ("a_gateway_goes_down_once_for_all", a_gateway_goes_down_once_for_all),
+        ("a_cut_file_kills_nobody", a_cut_file_kills_nobody),
         ("counts_of_many_processes_add_up", counts_of_many_processes_add_up),
         ("a_killed_owner_gives_its_calls_back", a_killed_owner_gives_its_calls_back),
         ("killed_at_any_moment", killed_at_any_moment),
@@ -69,6 +75,50 @@ fn counts_of_many_processes_add_up(path: &Path) {
     assert_eq!(live.spend(37), Some(Nano(4 * i64::from(MANY))));
     assert_eq!(live.stats().owners, 4);
     assert_eq!(live.overflow(), 0);
+}
+
+fn quality_of_many_processes_adds_up(path: &Path) {
+    let live = table(path);
+    let mut children: Vec<_> = (0..4).map(|_| Switch::start("measure", path)).collect();
+    children.iter_mut().for_each(Switch::ready);
+    // Killed at any moment, a fifth leaves at most its last call half counted.
+    let mut killed = Switch::start("measure_on", path);
+    killed.ready();
+    until("it has measured", || live.quality(6).seizures > 100);
+    killed.0.kill().expect("kills");
+    killed.0.wait().expect("waits");
+    let quality = live.quality(5);
+    let sum = 4 * u64::from(MANY);
+    assert_eq!((quality.seizures, quality.answers, quality.failed), (sum, sum / 2, sum / 5));
+    assert_eq!((quality.ended, quality.talk_s, quality.rang, quality.pdd_ms), (sum, sum, sum, sum));
+    let other = live.quality(6);
+    assert!(other.seizures > 0 && other.seizures - other.ended <= 1, "{other:?}");
+}
+
+fn a_gateway_goes_down_once_for_all(path: &Path) {
+    let live = table(path);
+    let mut children: Vec<_> = (0..4).map(|_| Switch::start("fail", path)).collect();
+    children.iter_mut().for_each(Switch::ready);
+    let row = live.gateway_row(5, AT).expect("seen");
+    assert_eq!((row.trips, row.passive), (1, Passive::Down { left_s: 30 }));
+    assert_eq!(live.standing(5, AT), Standing::Last);
+    // Three calls of all four on trial, and those are lost with their switches.
+    let mut children: Vec<_> = (0..4).map(|_| Switch::start("try", path)).collect();
+    children.iter_mut().for_each(Switch::ready);
+    assert_eq!(live.spend(5), Some(Nano(3)), "let through");
+    drop(children);
+    assert!(!live.may_try(5, AT + 89, &PassiveRules::default()));
+    assert!(live.may_try(5, AT + 90, &PassiveRules::default()));
+}
+
+fn a_cut_file_kills_nobody(path: &Path) {
+    let live = table(path);
+    let mut child = Switch::start("churn", path);
+    child.ready();
+    std::fs::OpenOptions::new().write(true).open(path).and_then(|f| f.set_len(0)).expect("cuts");
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(child.0.try_wait().expect("looks").is_none(), "it goes on");
+    assert!(matches!(live.look(path), Place::Damaged(_)));
 }
 
 fn a_killed_owner_gives_its_calls_back(path: &Path) {
@@ -151,6 +201,12 @@ fn a_flip_is_seen_at_once(path: &Path) {
     until("up is seen", || live.generation() == 2);
 }
 
+fn measure(live: &LiveTable, gateway: u32, n: u32) {
+    live.count_attempt(gateway, AT, n.is_multiple_of(2), n.is_multiple_of(5));
+    live.count_delay(gateway, AT, 1);
+    live.count_talk(gateway, AT, 1000);
+}
+
 /// A child process, gone at the end of the test whatever happens.
 struct Switch(Child);
 
@@ -213,6 +269,27 @@ fn run_child(what: &str, path: &Path) -> ExitCode {
                 live.begin_call(me, 5, AT);
                 live.end_call(me, 5);
                 live.end_call(me, 5);
+            }
+        }
+        "measure" => {
+            for n in 0..MANY {
+                measure(&live, 5, n);
+            }
+        }
+        "measure_on" => {
+            ready();
+            (0..u32::MAX).for_each(|n| measure(&live, 6, n));
+        }
+        "fail" => {
+            for _ in 0..MANY {
+                live.attempt_ended(5, AT, Fate::Failed, &PassiveRules::default());
+            }
+        }
+        "try" => {
+            for _ in 0..100 {
+                if live.may_try(5, AT + 30, &PassiveRules::default()) {
+                    live.add_spend(5, Nano(1)); // Lent as a counter.
+                }
             }
         }
         "claim" => {

@@ -31,7 +31,15 @@ impl LiveView for World {
     }
     fn quality(&self, gateway_id: u32) -> Quality {
         let (seizures, answers) = self.measured.get(&gateway_id).copied().unwrap_or((0, 0));
-        Quality { seizures, answers, talk_s: answers * 60, pdd_ms: seizures * 900 }
+        Quality {
+            seizures,
+            answers,
+            ended: answers,
+            talk_s: answers * 60,
+            rang: seizures,
+            pdd_ms: seizures * 900,
+            ..Quality::default()
+        }
     }
 }
 

@@ -1,0 +1,89 @@
+//! Gateways that stand back: tried after all others because their own calls fail, or taken down by an
+//! operator.
+//!
+//! Neither is in the routing data, and neither may make a call fail that could be routed: what a
+//! gateway did to the last ten calls is a guess about the next. So the plan is made as ever, with room
+//! for as many attempts as there can be, and put in order afterwards: first the gateways in their
+//! ordinary places, then those that stand back, then it is cut at the attempts allowed. Only what an
+//! operator took down is left out. An emergency plan stays as it is.
+//!
+//! Nothing of this is done, or looked at, while no gateway stands back
+//! ([`LiveView::all_ordinary`]).
+
+use crate::{
+    CallFacts, Candidate, Decision, Plan, Reject,
+    data::{GatewayTerms, LiveView, RoutingData, Standing},
+    decide, decide_why,
+    plan::{DEFAULT_ATTEMPTS, MAX_ATTEMPTS, Step, WhySink},
+};
+
+/// [`decide()`](crate::decide()), and then gateways by their standing: the door for calls.
+#[must_use]
+pub fn route<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
+    data: &D,
+    live: &L,
+    facts: &CallFacts<'_>,
+) -> Decision {
+    if live.all_ordinary() {
+        return decide(data, live, facts);
+    }
+    let decision = decide(data, live, &CallFacts { max_attempts: MAX_ATTEMPTS as u8, ..*facts });
+    settle(data, live, facts, decision, &mut crate::plan::NoWhy)
+}
+
+/// The same, telling why carriers and gateways were left out.
+pub fn route_why<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
+    data: &D,
+    live: &L,
+    facts: &CallFacts<'_>,
+    why: &mut W,
+) -> Decision {
+    if live.all_ordinary() {
+        return decide_why(data, live, facts, why);
+    }
+    let facts_of_all = CallFacts { max_attempts: MAX_ATTEMPTS as u8, ..*facts };
+    let decision = decide_why(data, live, &facts_of_all, why);
+    settle(data, live, facts, decision, why)
+}
+
+fn settle<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
+    data: &D,
+    live: &L,
+    facts: &CallFacts<'_>,
+    decision: Decision,
+    why: &mut W,
+) -> Decision {
+    let plan = match decision {
+        Decision::Route(plan) if !plan.emergency => plan,
+        other => return other,
+    };
+    let standing = |candidate: &Candidate| {
+        let id = data.gateway_terms(candidate.gateway).map(|terms: GatewayTerms| terms.id);
+        id.map_or(Standing::Ordinary, |id| live.standing(id, facts.at))
+    };
+    let mut settled = Plan::empty(plan.generation);
+    settled.number = plan.number;
+    settled.looked_up = plan.looked_up;
+    settled.caller = plan.caller;
+    let allowed =
+        usize::from(if facts.max_attempts == 0 { DEFAULT_ATTEMPTS } else { facts.max_attempts });
+    for turn in [Standing::Ordinary, Standing::Last] {
+        for candidate in plan.routes().iter().filter(|candidate| standing(candidate) == turn) {
+            if settled.routes().len() >= allowed || !settled.push(*candidate) {
+                let (carrier, gateway) = (candidate.carrier, candidate.gateway);
+                why.excluded(carrier, gateway, Step::Plan, "beyond the attempts allowed");
+            }
+        }
+    }
+    if W::ON {
+        for candidate in plan.routes().iter().filter(|c| standing(c) == Standing::Out) {
+            let (carrier, gateway) = (candidate.carrier, candidate.gateway);
+            why.excluded(carrier, gateway, Step::Gateway, "taken down by an operator");
+        }
+    }
+    if settled.routes().is_empty() {
+        let (generation, number) = (plan.generation, plan.number);
+        return Decision::Reject { generation, number, why: Reject::NoGateway };
+    }
+    Decision::Route(settled)
+}
