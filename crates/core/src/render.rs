@@ -7,7 +7,7 @@ use core::fmt::{self, Write};
 
 use crate::{
     CallFacts, Candidate, Plan,
-    data::{Gateway, Index, RoutingData},
+    data::{Gateway, Index, Rate, RoutingData},
     digits::{Dialled, Digits},
 };
 
@@ -34,7 +34,21 @@ pub fn attempt<D: RoutingData + ?Sized>(
     plan: &Plan,
     candidate: &Candidate,
 ) -> Dial {
-    let rate = data.rate(candidate.rate);
+    let gateway = data.gateway(candidate.gateway);
+    let around = gateway.map(|gateway| (gateway.prefix, gateway.suffix));
+    dial(data, facts, plan, data.rate(candidate.rate).as_ref(), around)
+}
+
+/// As [`attempt`], for whoever has the candidate's rate, and its gateway's prefix and suffix, at
+/// hand.
+#[must_use]
+pub fn dial<D: RoutingData + ?Sized>(
+    data: &D,
+    facts: &CallFacts<'_>,
+    plan: &Plan,
+    rate: Option<&Rate<'_>>,
+    around: Option<(&str, &str)>,
+) -> Dial {
     let plain = match plan.number {
         Some(number) if !plan.emergency => Dialled::new(number.as_bytes()).unwrap_or_default(),
         _ => plan.dialled,
@@ -44,8 +58,8 @@ pub fn attempt<D: RoutingData + ?Sized>(
         None => plain,
     };
     let mut number = GatewayNumber::EMPTY;
-    if let Some(gateway) = data.gateway(candidate.gateway) {
-        let parts = [gateway.prefix.as_bytes(), formatted.as_bytes(), gateway.suffix.as_bytes()];
+    if let Some((prefix, suffix)) = around {
+        let parts = [prefix.as_bytes(), formatted.as_bytes(), suffix.as_bytes()];
         // The builder refuses prefixes and suffixes that could overflow.
         let _ = parts.iter().all(|part| number.extend(part));
     }

@@ -194,7 +194,27 @@ fn now() -> i64 {
 /// Routing data, and what is known of the moment.
 pub(super) struct Opened {
     data: Snapshot<Vec<u8>>,
-    live: Box<dyn LiveView>,
+    live: Live,
+}
+
+/// What is known of the moment, by where it is known from.
+enum Live {
+    /// Nothing.
+    None(NoLive),
+    /// A live table.
+    Table(LiveTable),
+    /// The tables of a database.
+    Rows(TableLive),
+}
+
+impl Live {
+    fn view(&self) -> &dyn LiveView {
+        match self {
+            Self::None(live) => live,
+            Self::Table(live) => live,
+            Self::Rows(live) => live,
+        }
+    }
 }
 
 /// Opens what `source` names. Built from a database, the data is as of `at` (now where there is
@@ -213,10 +233,7 @@ pub(super) async fn open_source(source: &Source, at: Option<i64>) -> Result<Open
         conn.close().await;
         let built = feed::make(&read, &settings, 1, at)?;
         let data = Snapshot::open(built.bytes).map_err(Failure::failed)?;
-        let live = live.map_or_else(
-            || Box::new(tables) as Box<dyn LiveView>,
-            |live| Box::new(live) as Box<dyn LiveView>,
-        );
+        let live = live.map_or(Live::Rows(tables), Live::Table);
         return Ok(Opened { data, live });
     }
     let path = source.snapshot.clone().unwrap_or_else(|| config::Feed::default().snapshot);
@@ -230,10 +247,7 @@ pub(super) async fn open_source(source: &Source, at: Option<i64>) -> Result<Open
         }
         Err(reason) => return Err(Failure::failed(reason)),
     };
-    let live = live.map_or_else(
-        || Box::new(NoLive) as Box<dyn LiveView>,
-        |live| Box::new(live) as Box<dyn LiveView>,
-    );
+    let live = live.map_or(Live::None(NoLive), Live::Table);
     Ok(Opened { data, live })
 }
 

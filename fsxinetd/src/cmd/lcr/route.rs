@@ -21,6 +21,9 @@ pub struct RouteArgs {
     /// number may be left out); - is standard input; answers are JSON
     #[arg(long, value_name = "FILE", conflicts_with = "number")]
     batch: Option<PathBuf>,
+    /// Threads that answer a batch; 0 is one a core
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "batch")]
+    jobs: u16,
     /// Organisation
     #[arg(long, value_name = "ID", default_value_t = 0)]
     org: u32,
@@ -111,7 +114,9 @@ impl RouteArgs {
 pub(super) async fn route(args: RouteArgs) -> Result<ExitCode, Failure> {
     let opened = open_source(&args.source, args.at).await?;
     if let Some(path) = &args.batch {
-        return batch::batch(&opened, path);
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let jobs = if args.jobs == 0 { cores() } else { usize::from(args.jobs) };
+        return batch::batch(&opened, path, jobs);
     }
     say!("{}", one(&opened, &args)?.trim_end())?;
     Ok(ExitCode::SUCCESS)
@@ -121,7 +126,7 @@ pub(super) async fn route(args: RouteArgs) -> Result<ExitCode, Failure> {
 pub(in crate::cmd) fn one(opened: &Opened, args: &RouteArgs) -> Result<String, Failure> {
     let number = args.number.as_deref().unwrap_or_default();
     let facts = args.facts(number, now());
-    let answer = answer(&opened.data, &*opened.live, &facts, args.why);
+    let answer = answer(&opened.data, opened.live.view(), &facts, args.why);
     if args.json {
         return serde_json::to_string(&answer).map_err(Failure::failed);
     }

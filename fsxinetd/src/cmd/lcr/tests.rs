@@ -1,6 +1,5 @@
 //! The commands as somebody types them.
 
-use std::io::Cursor;
 use std::path::Path;
 
 use clap::{Command, FromArgMatches, Subcommand};
@@ -21,7 +20,7 @@ fn lcr(words: &[&str]) -> LcrCommand {
     typed(words).unwrap_or_else(|e| panic!("{e}"))
 }
 
-async fn sample(dir: &Path) -> DbUrl {
+pub(super) async fn sample(dir: &Path) -> DbUrl {
     let url = sqlite_url(dir);
     let mut conn = open(&url, db::Access::Create).await;
     db::migrate(&mut conn).await.expect("migrates");
@@ -174,45 +173,6 @@ async fn what_is_not_there_is_the_askers_mistake() {
     assert_eq!(run(lcr(&["route", "1", "--db", &text])).await, ExitCode::FAILURE);
     let nobody = format!("mysql://root@localhost/lcr?socket={}", path("sock"));
     assert_eq!(run(lcr(&["route", "1", "--db", &nobody])).await, ExitCode::FAILURE);
-}
-
-#[tokio::test]
-async fn a_batch_is_answered_line_by_line() {
-    let dir = tempfile::tempdir().expect("dir");
-    let url = sample(dir.path()).await.to_string();
-    let source = Source { db: Some(url), ..Source::default() };
-    let at = instant("2026-01-20T20:00:00Z").expect("instant");
-    let Ok(opened) = open_source(&source, Some(at)).await else { panic!("opens") };
-    let questions = concat!(
-        r#"{"number":"07700900123","at":"2026-01-20T20:00:00Z"}"#,
-        "\n\n",
-        r#"{"number":"07700900123","at":1768939200,"dc":"LON1","why":true}"#,
-        "\n",
-        r#"{"number":"+","org":37}"#,
-        "\n",
-        r#"{"org":37}"#,
-        "\n",
-        r#"{"number":"1","profile":"best"}"#,
-        "\n",
-        "not json\n",
-        r#"{"number":"999","org":37,"country":"GB"}"#,
-    );
-    let mut out = Vec::new();
-    let code = batch::answer_all(&opened, Cursor::new(questions), &mut out).expect("answers");
-    assert_eq!(code, ExitCode::FAILURE);
-    let text = String::from_utf8(out).expect("text");
-    let lines: Vec<serde_json::Value> =
-        text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
-    assert_eq!(lines.len(), 7, "{text}");
-    assert_eq!(lines[0]["routes"][0]["gateway_id"], 3001);
-    assert_eq!(lines[1]["routes"][0]["gateway_id"], 3002);
-    assert!(lines[1]["excluded"].as_array().is_some_and(|all| !all.is_empty()));
-    assert_eq!(lines[2]["cause"], 28);
-    for (at, part) in [(3, "number"), (4, "profile"), (5, "expected")] {
-        assert!(lines[at]["error"].as_str().is_some_and(|e| e.contains(part)), "{}", lines[at]);
-    }
-    assert_eq!(lines[5]["line"], 7);
-    assert_eq!(lines[6]["emergency"], true);
 }
 
 #[tokio::test]
