@@ -92,24 +92,31 @@ fn q850(status: u16) -> u16 {
     }
 }
 
-/// The dial string with the variables of its own leg before it.
-fn dial(route: &Route) -> String {
-    let mut vars: Vec<(&str, String)> =
-        route.vars.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+/// The variables of a route's own leg.
+pub(crate) fn dial_vars(route: &Route) -> Vec<(String, String)> {
+    let mut vars: Vec<(String, String)> =
+        route.vars.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut add = |name: &str, value: String| vars.push((name.to_owned(), value));
     if route.withhold_cli {
-        vars.push(("origination_privacy", "hide_name+hide_number+screen".to_owned()));
+        add("origination_privacy", "hide_name+hide_number+screen".to_owned());
     }
     if !route.cli.is_empty() {
-        vars.push(("origination_caller_id_number", route.cli.clone()));
+        add("origination_caller_id_number", route.cli.clone());
     }
-    vars.push(("fsx_gateway_id", route.gateway_id.to_string()));
-    vars.push(("fsx_carrier_id", route.carrier_id.to_string()));
+    add("fsx_gateway_id", route.gateway_id.to_string());
+    add("fsx_carrier_id", route.carrier_id.to_string());
     // A value with one of these would end the list, the leg or the variable early.
     vars.retain(|(name, value)| {
         let fits =
             |text: &str| !text.contains(['[', ']', '|', '\'', '\\', '\n']) && !text.contains("${");
         fits(name) && fits(value) && !name.contains(['=', ' '])
     });
+    vars
+}
+
+/// The dial string with the variables of its own leg before it.
+fn dial(route: &Route) -> String {
+    let vars = dial_vars(route);
     // Values may hold commas (lists of codecs do), so the list says which separator it uses.
     let separator = ['!', ';', '~', '#'].into_iter().find(|mark| {
         vars.iter().all(|(name, value)| !name.contains(*mark) && !value.contains(*mark))
