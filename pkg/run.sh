@@ -61,6 +61,7 @@ listen = "127.0.0.1:$http_port"
 
 [policy]
 dir = "$PWD/policies"
+store = "$dir/policies"
 
 [cdr]
 store = "$dir/cdr.sqlite"

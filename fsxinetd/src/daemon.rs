@@ -17,6 +17,7 @@ use crate::cli::fail;
 use crate::config::{self, Config};
 use crate::feed::{self, Feed, FeedSettings};
 use crate::health::{Health, Part, metrics, notify};
+use crate::policy::bundle::{Bundle, BundleSet, fetch::Fetch, keeper};
 use crate::policy::{Engine, line::Manners};
 use crate::published::{Published, PublishedHandle};
 use crate::shutdown;
@@ -54,6 +55,7 @@ pub fn start(config: Config, path: &Path) -> ExitCode {
 /// What is running, and how to reach it.
 struct Rooms {
     engine: Engine,
+    policies: keeper::Looker,
     health: Health,
     level: logging::Level,
     path: PathBuf,
@@ -93,9 +95,18 @@ async fn run(
     health.set(Part::Cdr, true);
 
     // The policies.
-    let engine = Engine::start(&config.policy, published.clone())
+    let engine = Engine::idle(&config.policy, published.clone())
         .map_err(|e| format!("cannot start the policy threads: {e}"))?;
-    health.set(Part::Policies, !engine.bundles().is_empty());
+    let place = Place { engine: engine.clone(), health: health.clone() };
+    let (fetch, keeper) = (Fetch::from_config(&config.policy)?, policy_keeper(&config.policy));
+    tokio::task::spawn_blocking({
+        let (keeper, place) = (keeper.clone(), place.clone());
+        move || keeper::first(&keeper, &place)
+    })
+    .await
+    .map_err(|e| format!("cannot read the policies: {e}"))?;
+    let (policies, keeping) = keeper::keep(keeper, place, fetch, shutdown.signal());
+    tasks.spawn(keeping);
     let supervisor = tokio::spawn({
         let engine = engine.clone();
         async move { engine.supervise().await }
@@ -162,7 +173,7 @@ async fn run(
     }));
     notify::ready("up");
 
-    let rooms = Rooms { engine, health, level, path };
+    let rooms = Rooms { engine, policies, health, level, path };
     let broken = serve(&mut stop, &mut hangup, &mut tasks, &rooms).await;
 
     // Down.
@@ -216,8 +227,8 @@ fn reload(rooms: &Rooms) {
     notify::reloading();
     match config::load(&rooms.path) {
         Ok(config) => {
-            rooms.engine.reload(&config.policy);
-            rooms.health.set(Part::Policies, !rooms.engine.bundles().is_empty());
+            rooms.engine.set_limits(&config.policy);
+            rooms.policies.look();
             if let Err(error) = rooms.level.set(&config.log) {
                 tracing::error!("{error}; the old level stays");
             }
@@ -230,6 +241,30 @@ fn reload(rooms: &Rooms) {
         }
     }
     notify::ready("up");
+}
+
+/// Where policies are in force, and who is told that there are some.
+#[derive(Clone)]
+struct Place {
+    engine: Engine,
+    health: Health,
+}
+
+impl keeper::InForce for Place {
+    fn bundles(&self) -> Arc<BundleSet> {
+        self.engine.bundles()
+    }
+
+    fn put(&self, set: BundleSet) {
+        self.health.set(Part::Policies, !set.is_empty());
+        self.engine.put(set);
+    }
+}
+
+/// Who puts policies in force.
+fn policy_keeper(config: &config::Policy) -> keeper::Keeper {
+    let check = |files: &_, name: &str| Bundle::compile(files, name);
+    keeper::Keeper::new(&config.dir, &config.store, Arc::new(check))
 }
 
 /// What the feed is to do; nothing where there is neither its database nor a source.

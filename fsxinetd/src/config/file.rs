@@ -344,6 +344,8 @@ fn check_values(config: &Config, lines: &Lines, problems: &mut Vec<Problem>) {
         ("policy.max_actions", config.policy.max_actions),
         ("policy.reply_timeout_ms", config.policy.reply_timeout_ms),
         ("policy.call_max_s", config.policy.call_max_s),
+        ("policy.source_interval_s", config.policy.source_interval_s),
+        ("policy.source_timeout_s", config.policy.source_timeout_s),
         ("feed.reference_seconds", config.feed.reference_seconds),
         ("feed.source_timeout_s", config.feed.source_timeout_s),
         ("feed.source_max_mib", config.feed.source_max_mib),
@@ -357,6 +359,14 @@ fn check_values(config: &Config, lines: &Lines, problems: &mut Vec<Problem>) {
     if !source.is_empty() && crate::feed::source_address(source).is_none() {
         let expected = "expected http://host/path or https://host/path";
         wrong("feed.source", format!("{expected}, got \"{source}\""));
+    }
+    let source = &config.policy.source;
+    if !source.is_empty() && crate::feed::source_address(source).is_none() {
+        let expected = "expected http://host/path or https://host/path";
+        wrong("policy.source", format!("{expected}, got \"{source}\""));
+    }
+    if !source.is_empty() && config.policy.store.as_os_str().is_empty() {
+        wrong("policy.source", "needs a store: what is fetched is kept there".to_owned());
     }
     if config.feed.max_loss_percent > 100 {
         let got = config.feed.max_loss_percent;

@@ -245,6 +245,16 @@ impl Default for Http {
 pub struct Policy {
     /// Folder of bundles: `default/` for the platform, `<OrgID>/` for each organisation.
     pub dir: PathBuf,
+    /// Folder of the versions that are kept and of which one is in force; empty keeps none.
+    pub store: PathBuf,
+    /// Where organisations' bundles are fetched from (`http://…`, `https://…`); empty fetches none.
+    pub source: String,
+    /// Sent as `X-API-Key` when fetching; empty sends none.
+    pub source_api_key: String,
+    /// How often the source is asked, in seconds.
+    pub source_interval_s: u32,
+    /// How long one fetch may take, in seconds.
+    pub source_timeout_s: u32,
     /// Threads that run Lua.
     pub threads: u32,
     /// Most runs in progress on one thread; the next are refused at once.
@@ -278,6 +288,11 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             dir: "/etc/fsx/policies".into(),
+            store: "/var/lib/fsx/policies".into(),
+            source: String::new(),
+            source_api_key: String::new(),
+            source_interval_s: 30,
+            source_timeout_s: 10,
             threads: 2,
             max_runs_per_thread: 1_000,
             route_budget_ms: 50,

@@ -59,8 +59,10 @@ struct Validators {
 }
 
 /// Fetches one file again and again.
-pub(super) struct Fetcher {
+pub(crate) struct Fetcher {
     source: Source,
+    /// Sent as `X-API-Key`.
+    key: Option<HeaderValue>,
     client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
     /// Of what is in force.
     kept: Validators,
@@ -69,7 +71,7 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    pub(super) fn new(source: Source) -> Result<Self, FeedError> {
+    pub(crate) fn new(source: Source) -> Result<Self, FeedError> {
         let failed = |reason: String| FeedError::Fetch { url: source.url.to_string(), reason };
         let provider = rustls::crypto::ring::default_provider();
         let builder = HttpsConnectorBuilder::new();
@@ -94,7 +96,18 @@ impl Fetcher {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(90))
             .build(connector);
-        Ok(Self { source, client, kept: Validators::default(), last: Validators::default() })
+        let (kept, last) = (Validators::default(), Validators::default());
+        Ok(Self { source, key: None, client, kept, last })
+    }
+
+    /// The same, with a key to show; an empty one shows none.
+    pub(crate) fn with_key(mut self, key: &str) -> Result<Self, String> {
+        if !key.is_empty() {
+            let mut value = HeaderValue::from_str(key).map_err(|_| "the key is no header value")?;
+            value.set_sensitive(true);
+            self.key = Some(value);
+        }
+        Ok(self)
     }
 
     /// The error of this source.
@@ -103,7 +116,7 @@ impl Fetcher {
     }
 
     /// What was fetched last is in force.
-    pub(super) fn keep(&mut self) {
+    pub(crate) fn keep(&mut self) {
         self.kept = self.last.clone();
     }
 
@@ -113,7 +126,7 @@ impl Fetcher {
     }
 
     /// The file, unless it is what is in force.
-    pub(super) async fn fetch(&mut self) -> Result<Option<Vec<u8>>, FeedError> {
+    pub(crate) async fn fetch(&mut self) -> Result<Option<Vec<u8>>, FeedError> {
         let limit = self.source.timeout;
         match tokio::time::timeout(limit, self.ask()).await {
             Ok(Ok(bytes)) => Ok(bytes),
@@ -129,6 +142,9 @@ impl Fetcher {
         }
         if let Some(modified) = &self.kept.modified {
             request = request.header(IF_MODIFIED_SINCE, modified);
+        }
+        if let Some(key) = &self.key {
+            request = request.header("X-API-Key", key);
         }
         let request = request.body(Empty::new()).map_err(|e| e.to_string())?;
         let response = self.client.request(request).await.map_err(|e| chain(&e))?;

@@ -15,7 +15,7 @@
 mod changes;
 mod defaults;
 mod error;
-mod fetch;
+pub(crate) mod fetch;
 mod follow;
 mod live;
 mod make;

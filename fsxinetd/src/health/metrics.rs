@@ -26,6 +26,10 @@ pub const POLICY_HOST_SECONDS: &str = "fsxinetd_policy_switch_wait_duration_seco
 pub const POLICY_ABANDONED: &str = "fsxinetd_policy_threads_abandoned_total";
 /// Bundles in force.
 pub const POLICY_BUNDLES: &str = "fsxinetd_policy_bundles";
+/// 1 for each version in force, by `org` (the bundle's) and `version`; 0 for one that was.
+pub const POLICY_BUNDLE_INFO: &str = "fsxinetd_policy_bundle_info";
+/// Bundles offered and refused, by `org`.
+pub const POLICY_REFUSED: &str = "fsxinetd_policy_bundles_refused_total";
 /// Calls on the event socket now.
 pub const ESL_CALLS: &str = "fsxinetd_esl_calls";
 /// Connections to the event socket, by `outcome`.
@@ -103,6 +107,7 @@ fn describe() {
         (DECIDE_CONNECTIONS, Unit::Count, "Connections to the decision socket now."),
         (CDR_WAITING, Unit::Count, "Call records waiting to be delivered."),
         (POLICY_BUNDLES, Unit::Count, "Policy bundles in force."),
+        (POLICY_BUNDLE_INFO, Unit::Count, "1 for each policy version in force, by org and version."),
         (SNAPSHOT_GENERATION, Unit::Count, "Generation of the routing data last published."),
         (SNAPSHOT_BYTES, Unit::Bytes, "Size of the routing file last published."),
         (SNAPSHOT_TIMESTAMP, Unit::Seconds, "When the routing data was last published."),

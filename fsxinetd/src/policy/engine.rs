@@ -122,6 +122,16 @@ impl Engine {
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(config: &config::Policy, published: PublishedHandle) -> std::io::Result<Self> {
+        let engine = Self::idle(config, published)?;
+        engine.reload(config);
+        Ok(engine)
+    }
+
+    /// Starts the threads, with no bundle in force.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn idle(config: &config::Policy, published: PublishedHandle) -> std::io::Result<Self> {
         let inner = Arc::new(Inner {
             dir: config.dir.clone(),
             bundles: watch::Sender::new(Arc::default()),
@@ -133,9 +143,7 @@ impl Engine {
             .map(|n| Worker::start(n, &inner.published))
             .collect::<std::io::Result<Vec<_>>>()?;
         *inner.workers.write().unwrap_or_else(PoisonError::into_inner) = workers;
-        let engine = Self { inner };
-        engine.reload(config);
-        Ok(engine)
+        Ok(Self { inner })
     }
 
     /// Reads the bundles again and takes new limits; runs in hand keep what they began with.

@@ -406,18 +406,18 @@ async fn a_reload_keeps_what_works() {
 #[test]
 fn faults_of_a_bundle_name_their_place() {
     for (files, fault) in [
-        (vec![("default/x.lua", "")], "default/manifest.toml: cannot be read"),
+        (vec![("default/x.lua", "")], "default/manifest.toml: there is none"),
         (
             vec![("default/manifest.toml", "version = \"\"")],
-            "default/manifest.toml: version is empty",
+            "default/manifest.toml:1: version is empty",
         ),
         (
             vec![("default/manifest.toml", "version = \"1\"\n\nroutes = 3")],
-            "default/manifest.toml:3: unknown field `routes`",
+            "default/manifest.toml:3: unknown key \"routes\"; did you mean \"route\"?",
         ),
         (
             vec![("default/manifest.toml", "version = \"1\"\n[call]\nt = \"gone.lua\"")],
-            "default/manifest.toml: task \"t\": there is no file gone.lua",
+            "default/manifest.toml:3: task \"t\": there is no file gone.lua",
         ),
         (
             vec![("default/manifest.toml", MANIFEST), ("default/x.lua", "\u{1b}LuaQ")],

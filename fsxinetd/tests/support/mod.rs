@@ -65,13 +65,14 @@ impl Daemon {
              [cdr]\nstore = {:?}\nspool = [{:?}]\nspool_interval_ms = 50\n\
              [log]\nformat = \"json\"\nlevel = \"debug\"\n\
              [daemon]\ndrain_s = 5\n\
-             [policy]\ndir = {:?}\n{more}",
+             [policy]\nstore = {:?}\ndir = {:?}\n{more}",
             at("routing.snapshot"),
             at("routing.live"),
             format!("sqlite:{}", at("lcr.sqlite")),
             at("decide.sock"),
             at("cdr.sqlite"),
             at("spool.jsonl"),
+            at("policy-versions"),
             at("policies"),
         );
         std::fs::write(daemon.path("fsxinetd.toml"), config).expect("written");
