@@ -8,8 +8,10 @@ use crate::{
     dialled,
     host::{Cause, Channel, Event, Session, dial},
     lcr::leg_variables,
+    live::Counted,
+    measure, passive,
     stats::count,
-    world::{Counted, Setup, World},
+    world::{Setup, World},
 };
 
 /// FreeSWITCH's variable for the SIP status that ended the other leg, such as `sip:503`.
@@ -26,20 +28,9 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// The cause as `fsx_core::cause` counts it: FreeSWITCH's own causes, whose numbers moved
-    /// between releases, by the Q.850 cause that is nearest.
+    /// The cause as `fsx_core::cause` counts it.
     pub(crate) fn q850(&self) -> u16 {
-        match self.cause.number() {
-            number @ (0..=127 | 487) => number,
-            _ => match self.cause.name().as_str() {
-                // Nothing was heard in time.
-                "PROGRESS_TIMEOUT" | "MEDIA_TIMEOUT" => 102,
-                "USER_NOT_REGISTERED" => 20,
-                "LOSE_RACE" | "PICKED_OFF" | "BLIND_TRANSFER" | "ATTENDED_TRANSFER" => 16,
-                // Gateway down, no such gateway or profile: the carrier is out of order.
-                _ => 27,
-            },
-        }
+        measure::q850(self.cause)
     }
 }
 
@@ -96,25 +87,39 @@ pub(crate) fn make(
         Ok(leg) => leg,
         Err(cause) => {
             record.sip_status = sip_status(channel, LAST_STATUS);
+            measure::failed(world, setup, route.gateway_id, cause, record.sip_status);
             return failed(record, cause);
         }
     };
+    measure::delay(world, route.gateway_id, leg.channel());
+    let at_once = leg.channel().answered();
+    if at_once {
+        // Now, not when the call is over: the next decision is to know.
+        measure::answered(world, setup, route.gateway_id);
+    }
     // Answered, or early media that may still end in a refusal.
     dial::bridge(session, &leg);
     let far = leg.channel();
     finish(&mut record, far);
     let (answered, sip_status) = (far.answered(), record.sip_status);
+    let still_up = far.cause() == Cause::NONE;
+    if !at_once && answered {
+        measure::answered(world, setup, route.gateway_id);
+    } else if !answered && !still_up {
+        measure::failed(world, setup, route.gateway_id, far.cause(), sip_status);
+    }
     let cause = match far.cause() {
         Cause::NONE => {
             let place = world.calls.attempted(attempt.call, record.clone());
             // Kept while our lock is on the leg, so that its end cannot be missed.
             let call = attempt.call.to_owned();
             let (bill, counted) = (attempt.bill, attempt.counted);
-            let up = LegUp { call, attempt: place, record, bill, counted };
+            let up = LegUp { call, attempt: place, record, bill, counted, told: answered };
             world.calls.outlives(&leg.session().uuid(), up);
             Cause::NORMAL_CLEARING
         }
         cause => {
+            measure::talk(world, &record);
             charge(world, &mut record, attempt.bill);
             world.calls.attempted(attempt.call, record);
             cause
@@ -131,6 +136,15 @@ pub(crate) fn leg_ended(
 ) -> Option<fsx_wire::record::CallRecord> {
     drop(up.counted.take());
     finish(&mut up.record, far);
+    let (gateway_id, sip_status) = (up.record.gateway_id, up.record.sip_status);
+    match (up.told, far.answered()) {
+        (true, _) => {}
+        (false, true) => measure::answered(world, &world.setup(), gateway_id),
+        (false, false) => {
+            measure::failed(world, &world.setup(), gateway_id, far.cause(), sip_status);
+        }
+    }
+    measure::talk(world, &up.record);
     charge(world, &mut up.record, up.bill);
     world.calls.settle(&up.call, up.attempt, up.record)
 }
@@ -161,7 +175,7 @@ fn charge(world: &World, record: &mut AttemptRecord, bill: Bill) {
     match bill.spend(record) {
         Spend::Nothing => {}
         Spend::Known(cost) => world.spent(bill.org, cost),
-        Spend::OtherCurrency => count(&world.stats.spend_unknown),
+        Spend::Unknown => count(&world.stats.spend_unknown),
     }
 }
 
@@ -181,10 +195,10 @@ fn variables(setup: &Setup, route: &Route, withheld_cli: &str) -> Option<Event> 
     for (name, value) in dialled::variables(&setup.config, route, withheld_cli) {
         event.add(&name, &value);
     }
+    event.add(measure::BY_BRIDGE, "bridge");
     Some(event)
 }
 
 fn sip_status(channel: Channel<'_>, variable: &str) -> u16 {
-    let text = channel.var(variable).unwrap_or_default();
-    text.strip_prefix("sip:").and_then(|status| status.parse().ok()).unwrap_or(0)
+    passive::sip_status(&channel.var(variable).unwrap_or_default())
 }

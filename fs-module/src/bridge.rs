@@ -6,7 +6,10 @@
 //! as for `bridge`; so does what happens after a final failure (`continue_on_fail`,
 //! `failure_causes`, `transfer_on_fail`) and after the call (`hangup_after_bridge`, true unless set).
 
+use std::collections::VecDeque;
+
 use fsx_core::cause;
+use fsx_live::Fate;
 use fsx_seam::guard::Site;
 use fsx_wire::answer::Route;
 
@@ -19,10 +22,11 @@ use crate::{
         log::{self, Level},
         register,
     },
+    live::Counted,
     route::{Attempts, Routing, Verdict},
     stats::count,
     vars::out,
-    world::{self, Counted, Setup, World},
+    world::{self, Setup, World},
 };
 
 /// The cause that a call is left with when our own handling of it failed: temporary failure, so
@@ -97,22 +101,33 @@ fn try_all(
 ) -> Option<Cause> {
     let channel = session.channel();
     let mut last = Cause::q850(FAULT);
-    for n in 0..attempts.len() {
+    let mut turns: VecDeque<Turn> = (0..attempts.len()).map(Turn::first).collect();
+    let mut made = 0;
+    while let Some(Turn { n, put_off }) = turns.pop_front() {
         if !channel.ready() {
             return None;
         }
         let Some(route) = attempts.get(&routing.facts, n) else { break };
         let at = fsx_seam::clock::utc_s();
+        // The plan was made for how its gateways stood then; by now this one may stand back.
+        let may = put_off || routing.emergency || may_try(world, setup, route.gateway_id, at);
+        if !may && !turns.is_empty() {
+            count(&world.stats.put_off);
+            turns.push_back(Turn { n, put_off: true });
+            continue;
+        }
+        made += 1;
         let counted = Counted::begin(world.live(), route.gateway_id, at);
         // The decision saw room; by now others may have taken it.
         if !routing.emergency && counted.as_ref().is_some_and(|c| c.over(attempts.cap(n))) {
+            give_back(world, setup, route.gateway_id, at);
             let line = format!("fsx: gateway {} is full, passed over", route.gateway_id);
             log::call(session, Level::Info, &line);
             last = Cause::q850(FULL);
             continue;
         }
         count(&world.stats.attempts);
-        channel.set(out::ATTEMPTS, Some(&(n + 1).to_string()));
+        channel.set(out::ATTEMPTS, Some(&made.to_string()));
         channel.set(out::GATEWAY, Some(&route.gateway_id.to_string()));
         channel.set(out::CARRIER, Some(&route.carrier_id.to_string()));
         let withheld_cli = match route.withhold_cli {
@@ -131,7 +146,7 @@ fn try_all(
                 counted,
             },
         );
-        say(session, n, attempts.len(), &route, &outcome);
+        say(session, made, attempts.len(), &route, &outcome);
         last = outcome.cause;
         if outcome.answered {
             count(&world.stats.answered);
@@ -143,6 +158,37 @@ fn try_all(
     }
     // Gone, transferred or parked by somebody while we were at it: not ours to end.
     (channel.ready() && !channel.transferring()).then_some(last)
+}
+
+/// A turn in the plan.
+struct Turn {
+    /// Its place there.
+    n: usize,
+    /// It was put off to the end before: it is not again.
+    put_off: bool,
+}
+
+impl Turn {
+    fn first(n: usize) -> Self {
+        Self { n, put_off: false }
+    }
+}
+
+/// Whether a gateway may be tried in its place: it is not down by its own calls, nor has it calls
+/// enough on trial. Where it may, its end is told by [`crate::measure`].
+fn may_try(world: &World, setup: &Setup, gateway_id: u32, at: i64) -> bool {
+    match (world.live(), setup.config.passive.rules()) {
+        (Some(live), Some(rules)) => live.table().may_try(gateway_id, at, rules),
+        _ => true,
+    }
+}
+
+/// The attempt that [`may_try`] allowed is not made.
+fn give_back(world: &World, setup: &Setup, gateway_id: u32, at: i64) {
+    if let (Some(live), Some(rules)) = (world.live(), setup.config.passive.rules()) {
+        // Nothing changes by a call that was not made, but the number of those on trial.
+        let _ = live.table().attempt_ended(gateway_id, at, Fate::Unknown, rules);
+    }
 }
 
 /// Whether this outcome leaves nothing to try. An emergency call tries everything.
@@ -169,10 +215,9 @@ fn remember(world: &World, started_ms: i64, routing: &Routing) {
     });
 }
 
-fn say(session: Session<'_>, n: usize, of: usize, route: &Route, outcome: &Outcome) {
+fn say(session: Session<'_>, made: usize, of: usize, route: &Route, outcome: &Outcome) {
     let line = format!(
-        "fsx: attempt {}/{of} at gateway {} ({}): {}{}",
-        n + 1,
+        "fsx: attempt {made}/{of} at gateway {} ({}): {}{}",
         route.gateway_id,
         route.dial_string,
         outcome.cause.name(),

@@ -19,7 +19,7 @@ use fsx_wire::{
     record::{AttemptRecord, CallRecord},
 };
 
-use crate::{bill::Bill, world::Counted};
+use crate::{bill::Bill, live::Counted};
 
 /// A call in progress.
 #[derive(Clone, Debug, Default)]
@@ -61,6 +61,8 @@ pub(crate) struct LegUp {
     pub(crate) bill: Bill,
     /// Its place at the gateway, given back when this is dropped.
     pub(crate) counted: Option<Counted>,
+    /// Its outcome was told: it had been answered.
+    pub(crate) told: bool,
 }
 
 /// All calls in progress, by UUID of the caller's leg, and legs that outlive their bridge, by their
@@ -183,7 +185,7 @@ mod tests {
 
     fn leg(call: &str, attempt: usize) -> LegUp {
         let (record, bill) = (AttemptRecord::default(), Bill::default());
-        LegUp { call: call.to_owned(), attempt, record, bill, counted: None }
+        LegUp { call: call.to_owned(), attempt, record, bill, counted: None, told: true }
     }
 
     fn ended(cause: u16) -> AttemptRecord {

@@ -11,6 +11,7 @@ use fsx_core::{Country, Profile};
 
 use crate::{
     host::xml::{Element, Section},
+    passive,
     vars::Names,
     xml,
 };
@@ -109,6 +110,8 @@ pub(crate) struct Config {
     pub(crate) names: Names,
     /// XML look-ups.
     pub(crate) xml: xml::Setting,
+    /// How gateways are judged by their calls.
+    pub(crate) passive: passive::Setting,
 }
 
 impl Default for Config {
@@ -136,6 +139,7 @@ impl Default for Config {
             emergency_gateways: Vec::new(),
             names: Names::default(),
             xml: xml::Setting::default(),
+            passive: passive::Setting::default(),
         }
     }
 }
@@ -179,11 +183,12 @@ pub(crate) fn parse(sections: &[Section]) -> (Config, Vec<Mistake>) {
         }
         if !matches!(
             section.tag.as_str(),
-            "settings" | "profiles" | "emergency" | "variables" | "xml"
+            "settings" | "profiles" | "emergency" | "variables" | "xml" | "passive-health"
         ) {
             reader.mistake(
                 format!("<{}>", section.tag),
-                "unknown section; known are <settings>, <profiles>, <emergency>, <variables> and <xml>"
+                "unknown section; known are <settings>, <profiles>, <emergency>, <variables>, <xml> \
+                 and <passive-health>"
                     .to_owned(),
             );
         }
@@ -225,6 +230,7 @@ impl Reader {
             }),
             "variables" => self.config.names.set(name, value),
             "xml" => self.config.xml.set(name, value),
+            "passive-health" => self.config.passive.set(name, value),
             // The section itself is the mistake, reported once by the caller.
             _ => Ok(()),
         };
@@ -440,7 +446,7 @@ mod tests {
                 "fsx.conf.xml: <profiles> a: expected cost, reliability, quality, \
                  tolerance:PERCENT or split:CARRIER=SHARE,…, got \"b\"",
                 "fsx.conf.xml: <routes>: unknown section; known are <settings>, <profiles>, \
-                 <emergency>, <variables> and <xml>",
+                 <emergency>, <variables>, <xml> and <passive-health>",
             ]
         );
     }

@@ -4,6 +4,7 @@
 //! Dashboards and fraud watchers live by events, not by polling. Every header is documented in
 //! `docs/freeswitch.md`; names are only ever added.
 
+use fsx_live::{GatewayRow, Passive};
 use fsx_seam::ask::AskError;
 use fsx_wire::message::{PolicyDecision, Verdict as Word};
 
@@ -79,6 +80,36 @@ pub(crate) fn gateway(gateway_id: u32, data_centre: &str, health: &str) {
     event.add("FSX-Gateway-ID", &gateway_id.to_string());
     event.add("FSX-Data-Centre", data_centre);
     event.add("FSX-Health", health);
+    event.add("FSX-By", "prober");
+    event.fire();
+}
+
+/// An operator said of a gateway that it is `up`, `down`, or `auto`.
+pub(crate) fn gateway_by_operator(gateway_id: u32, data_centre: &str, word: &str) {
+    let Some(mut event) = Event::custom(c"fsx::gateway") else { return };
+    event.add("FSX-Gateway-ID", &gateway_id.to_string());
+    event.add("FSX-Data-Centre", data_centre);
+    event.add("FSX-Health", word);
+    event.add("FSX-By", "operator");
+    event.fire();
+}
+
+/// A gateway is `down`, on `trial` or `up` by what its own calls say.
+pub(crate) fn gateway_by_calls(row: &GatewayRow, data_centre: &str, state: &str) {
+    let Some(mut event) = Event::custom(c"fsx::gateway") else { return };
+    event.add("FSX-Gateway-ID", &row.gateway_id.to_string());
+    event.add("FSX-Data-Centre", data_centre);
+    event.add("FSX-Health", state);
+    event.add("FSX-By", "calls");
+    if let Passive::Down { left_s } = row.passive {
+        event.add("FSX-Seconds", &left_s.to_string());
+        // None where it failed on trial.
+        if row.tripped_by.1 > 0 {
+            event.add("FSX-Failed", &row.tripped_by.0.to_string());
+            event.add("FSX-Of-Attempts", &row.tripped_by.1.to_string());
+        }
+    }
+    event.add("FSX-Times-Down", &row.trips.to_string());
     event.fire();
 }
 

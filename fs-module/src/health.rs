@@ -1,32 +1,45 @@
-//! Watching the health of gateways in the live table, to tell of changes.
+//! Watching gateways in the live table, to tell of changes.
 //!
-//! The prober, an operator and other switches of this host all write there; whoever it was, the
-//! change is said once, in the log and as an event, within about a second.
+//! The prober, an operator, this switch's calls and those of other switches of this host all have a
+//! say there; whoever it was, the change is said once, in the log and as an event, within about a
+//! second.
 
 use std::sync::{Mutex, PoisonError};
 
-use fsx_live::HealthRow;
-use fsx_seam::log;
+use fsx_live::{GatewayRow, HealthRow, Operator, Passive};
+use fsx_seam::{clock, log};
 
 use crate::{events, world::World};
 
 /// What was seen last; `None` before the first look.
 #[derive(Debug, Default)]
-pub(crate) struct Seen(Mutex<Option<Vec<HealthRow>>>);
+pub(crate) struct Seen(Mutex<Option<(Vec<HealthRow>, Vec<GatewayRow>)>>);
 
 /// Looks, and tells of what changed since the last look. The first look only remembers.
 pub(crate) fn watch(world: &World) {
     let Some(live) = world.live() else { return };
-    let now = live.table().health();
+    let now = (live.table().health(), live.table().gateway_rows(clock::utc_s()));
     let before = {
         let mut seen = world.health.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.replace(now.clone())
     };
     let Some(before) = before else { return };
-    for (row, health) in changes(&before, &now) {
+    for (row, health) in changes(&before.0, &now.0) {
         let (id, centre) = (row.gateway_id, &row.data_centre);
         log::notice(format_args!("fsx: gateway {id} is {health} in data centre {centre}"));
         events::gateway(id, centre, health);
+    }
+    let here = world.setup().config.data_centre.clone();
+    for change in turns(&before.1, &now.1) {
+        match change {
+            Change::Operator(row, word) => {
+                let id = row.gateway_id;
+                log::notice(format_args!("fsx: gateway {id} is {word} by an operator's word"));
+                events::gateway_by_operator(id, &here, word);
+            }
+            // The log was told by the process whose call it was.
+            Change::Passive(row, state) => events::gateway_by_calls(row, &here, state),
+        }
     }
 }
 
@@ -57,6 +70,50 @@ fn changes<'a>(
     found
 }
 
+/// A change of what calls or an operator say.
+#[derive(Debug, PartialEq)]
+enum Change<'a> {
+    Operator(&'a GatewayRow, &'static str),
+    Passive(&'a GatewayRow, &'static str),
+}
+
+/// Rows whose standing changed. Both are in order of gateway.
+fn turns<'a>(before: &[GatewayRow], now: &'a [GatewayRow]) -> Vec<Change<'a>> {
+    let mut found = Vec::new();
+    for row in now {
+        let old = before.binary_search_by_key(&row.gateway_id, |old| old.gateway_id);
+        let old = old.ok().map(|at| &before[at]);
+        if old.map_or(Operator::Auto, |old| old.operator) != row.operator {
+            found.push(Change::Operator(row, operator(row.operator)));
+        }
+        let (was, trips) = old.map_or(("up", 0), |old| (passive(old.passive), old.trips));
+        let is = passive(row.passive);
+        // Down, on trial and down again between two looks is down anew.
+        if was != is || (is == "down" && trips != row.trips) {
+            found.push(Change::Passive(row, is));
+        }
+    }
+    found
+}
+
+/// The word for an operator's word.
+pub(crate) fn operator(word: Operator) -> &'static str {
+    match word {
+        Operator::Auto => "auto",
+        Operator::Up => "up",
+        Operator::Down => "down",
+    }
+}
+
+/// The word for a passive state.
+pub(crate) fn passive(state: Passive) -> &'static str {
+    match state {
+        Passive::Up => "up",
+        Passive::Down { .. } => "down",
+        Passive::Trial { .. } => "trial",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +130,49 @@ mod tests {
             changes(&before, &now).iter().map(|(row, health)| (row.gateway_id, *health)).collect();
         assert_eq!(told, [(1, "down"), (2, "up"), (5, "down"), (3, "unknown")]);
         assert!(changes(&now, &now).is_empty());
+    }
+
+    #[test]
+    fn turns_are_told_once() {
+        let row = |gateway_id, passive, trips, operator| GatewayRow {
+            gateway_id,
+            calls_in_progress: 0,
+            calls_begun: 0,
+            quality: fsx_core::profile::Quality::default(),
+            passive,
+            trips,
+            tripped_by: (0, 0),
+            operator,
+        };
+        let down = |left_s| Passive::Down { left_s };
+        let before = [
+            row(1, Passive::Up, 0, Operator::Auto),
+            row(2, down(9), 1, Operator::Auto),
+            row(3, down(9), 1, Operator::Auto),
+            row(4, Passive::Up, 0, Operator::Down),
+        ];
+        let now = [
+            row(1, down(30), 1, Operator::Auto),
+            row(2, down(8), 1, Operator::Auto),
+            row(3, down(60), 2, Operator::Auto),
+            row(4, Passive::Up, 0, Operator::Auto),
+            row(5, Passive::Trial { good: 0, of: 3 }, 1, Operator::Up),
+        ];
+        let told: Vec<_> = turns(&before, &now)
+            .iter()
+            .map(|change| match change {
+                Change::Operator(row, word) => (row.gateway_id, "operator", *word),
+                Change::Passive(row, word) => (row.gateway_id, "calls", *word),
+            })
+            .collect();
+        let want = [
+            (1, "calls", "down"),
+            (3, "calls", "down"),
+            (4, "operator", "auto"),
+            (5, "operator", "up"),
+            (5, "calls", "trial"),
+        ];
+        assert_eq!(told, want);
+        assert!(turns(&now, &now).is_empty());
     }
 }

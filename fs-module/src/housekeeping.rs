@@ -17,10 +17,10 @@ const EVERY_MS: u32 = 100;
 const WATCH_ROUNDS: u64 = 5;
 
 /// How often dead switch processes are looked for, in rounds.
-const REAP_ROUNDS: u64 = 50;
+const REAP_ROUNDS: u64 = 10;
 
-/// One round looks for a newer snapshot; every fifth for gateways whose health changed, every
-/// fiftieth for dead processes.
+/// One round looks for a newer snapshot; every fifth for gateways whose health changed and whether the
+/// live table is where it was, every tenth for dead processes.
 pub(crate) struct Housekeeping;
 
 impl register::Housekeeping for Housekeeping {
@@ -41,6 +41,7 @@ impl register::Housekeeping for Housekeeping {
         world.refresh();
         let round = ROUND.fetch_add(1, Relaxed);
         if round.is_multiple_of(WATCH_ROUNDS) {
+            world.keep_live();
             health::watch(world);
         }
         if round % REAP_ROUNDS == REAP_ROUNDS - 1 {

@@ -17,6 +17,7 @@ use crate::{
     attempt,
     calls::Call,
     host::{self, Session, register},
+    measure,
     stats::count,
     vars,
     world::{self, Setup, World},
@@ -49,6 +50,7 @@ impl register::LegEnd for LegEnd {
 
 fn finish(session: Session<'_>) {
     let Some(world) = world::get() else { return };
+    measure::leg_over(world, session);
     // Most legs are not ours: nothing is kept, so there is nothing to look up.
     if world.calls.idle() {
         return;

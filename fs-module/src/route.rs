@@ -9,7 +9,7 @@ use std::time::Instant;
 use fsx_core::{
     Candidate, Country, Decision, Plan, Reject,
     data::{Index, LiveView, NoLive, RoutingData},
-    decide, emergency, render,
+    emergency, render, standing,
 };
 use fsx_wire::answer::{Route, RouteAnswer};
 
@@ -283,7 +283,7 @@ fn ordinary(world: &World, data: Option<Data>, facts: Facts) -> Routing {
 }
 
 fn decide_with<L: LiveView>(data: &Data, live: &L, facts: &Facts) -> Decision {
-    decide(data.routing(), live, &facts.borrow())
+    standing::route(data.routing(), live, &facts.borrow())
 }
 
 impl Routing {

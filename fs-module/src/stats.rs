@@ -40,6 +40,8 @@ counters! {
     attempts,
     /// Of them, answered.
     answered,
+    /// Attempts put off to the end of their plan, because their gateway stood back by then.
+    put_off,
     /// Policies asked for.
     policy_asked,
     /// Policies that did not answer in time.
@@ -50,8 +52,8 @@ counters! {
     records_spooled,
     /// Records that found no place at all.
     records_lost,
-    /// Attempts whose cost could not be added to what an organisation has spent: it is in a currency
-    /// other than the base, or the live table is full.
+    /// Attempts whose cost could not be added to what an organisation has spent: a policy's own route
+    /// gave a currency without its worth, or the live table is full.
     spend_unknown,
 }
 

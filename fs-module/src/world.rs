@@ -5,15 +5,12 @@
 //! snapshot that it began with.
 
 use std::{
-    path::Path,
     sync::{
         Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
 
-use fsx_core::data::LiveView;
-use fsx_live::{LiveTable, OwnerId};
 use fsx_seam::{
     ask::Asker,
     generation::{HolderOf, Loaded, Published, Refresh},
@@ -27,6 +24,7 @@ use crate::{
     calls::Calls,
     config::{self, Config, Mistake},
     events, health, host,
+    live::{self, Live},
     stats::{Stats, count},
 };
 
@@ -56,56 +54,6 @@ impl Published for Routes {
 
 /// A snapshot in use; a call holds one to its end.
 pub(crate) type Data = Arc<Loaded<Routes>>;
-
-/// The live table, with this process registered as an owner of calls.
-pub(crate) struct Live {
-    table: LiveTable,
-    owner: OwnerId,
-}
-
-impl Live {
-    fn open(path: &Path) -> Result<Self, fsx_live::LiveError> {
-        let table = LiveTable::open(path)?;
-        let owner = table.register_owner();
-        Ok(Self { table, owner })
-    }
-
-    /// The table.
-    pub(crate) fn table(&self) -> &LiveTable {
-        &self.table
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        self.table.release_owner(self.owner);
-    }
-}
-
-/// An attempt counted at its gateway; given back when dropped, however the attempt ends.
-pub(crate) struct Counted {
-    live: Arc<Live>,
-    gateway_id: u32,
-}
-
-impl Counted {
-    /// Counts an attempt; `None` where nobody counts.
-    pub(crate) fn begin(live: Option<Arc<Live>>, gateway_id: u32, at: i64) -> Option<Self> {
-        let live = live.filter(|_| gateway_id != 0)?;
-        live.table.begin_call(live.owner, gateway_id, at).then_some(Self { live, gateway_id })
-    }
-
-    /// Whether the gateway has more calls than `cap`, this one included; 0 is no cap.
-    pub(crate) fn over(&self, cap: u32) -> bool {
-        cap != 0 && self.live.table.calls_in_progress(self.gateway_id) > cap
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.live.table.end_call(self.live.owner, self.gateway_id);
-    }
-}
 
 /// A configuration, with what was made from it.
 pub(crate) struct Setup {
@@ -137,10 +85,9 @@ impl Setup {
 pub(crate) struct World {
     setup: RwLock<Arc<Setup>>,
     snapshot: HolderOf<Routes>,
-    live: RwLock<Option<Arc<Live>>>,
-    /// The missing snapshot or live table was said, and need not be said again.
+    live: live::Slot,
+    /// The missing snapshot was said, and need not be said again.
     said_missing: AtomicBool,
-    said_no_live: AtomicBool,
     stopping: AtomicBool,
     /// Calls in progress.
     pub(crate) calls: Calls,
@@ -176,9 +123,8 @@ pub(crate) fn make() -> &'static World {
     let world = WORLD.get_or_init(|| World {
         setup: RwLock::new(Arc::new(Setup::new(config, mistakes))),
         snapshot: HolderOf::new(),
-        live: RwLock::new(None),
+        live: live::Slot::default(),
         said_missing: AtomicBool::new(false),
-        said_no_live: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
         calls: Calls::default(),
         health: health::Seen::default(),
@@ -211,7 +157,12 @@ impl World {
 
     /// The live table, if one is open.
     pub(crate) fn live(&self) -> Option<Arc<Live>> {
-        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.live.get()
+    }
+
+    /// Follows the live table where its file has moved, and tells it the time. Not for the call path.
+    pub(crate) fn keep_live(&self) {
+        self.live.keep(self.setup().config.live.as_deref());
     }
 
     /// The core is about to end: no more housekeeping.
@@ -241,13 +192,13 @@ impl World {
         }
         let old = self.setup();
         if old.config.live != config.live {
-            self.set_live(None);
+            self.live.clear();
         }
         let next = Arc::new(Setup::new(config, Some(mistakes)));
         crate::xml::bind(&next.config);
         *self.setup.write().unwrap_or_else(PoisonError::into_inner) = next;
         self.said_missing.store(false, Relaxed);
-        self.said_no_live.store(false, Relaxed);
+        self.live.say_again();
         Ok(())
     }
 
@@ -270,7 +221,7 @@ impl World {
 
     fn look(&self, trust_announcement: bool) -> Option<Refresh> {
         let setup = self.setup();
-        self.refresh_live(setup.config.live.as_deref());
+        self.live.refresh(setup.config.live.as_deref());
         let Some(path) = setup.config.snapshot.as_deref() else {
             if !self.said_missing.swap(true, Relaxed) {
                 log::warning(format_args!(
@@ -282,7 +233,7 @@ impl World {
         let announced = self
             .live()
             .filter(|_| trust_announcement)
-            .map(|live| live.table.generation())
+            .map(|live| live.table().generation())
             .filter(|&generation| generation != 0);
         let came = self.snapshot.refresh(path, announced);
         match &came {
@@ -316,39 +267,11 @@ impl World {
         Some(came)
     }
 
-    fn refresh_live(&self, path: Option<&Path>) {
-        if self.live().is_some_and(|live| !live.table.superseded()) {
-            return;
-        }
-        let Some(path) = path else { return };
-        match Live::open(path) {
-            Ok(live) => {
-                self.set_live(Some(Arc::new(live)));
-                self.said_no_live.store(false, Relaxed);
-                log::notice(format_args!("fsx: live table {}: open", path.display()));
-            }
-            Err(error) if !self.said_no_live.swap(true, Relaxed) => {
-                log::warning(format_args!(
-                    "fsx: {error}; every gateway counts as healthy and idle"
-                ));
-            }
-            Err(_) => {}
-        }
-    }
-
-    fn set_live(&self, live: Option<Arc<Live>>) {
-        let old = {
-            let mut slot = self.live.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *slot, live)
-        };
-        drop(old); // Outside the lock: the last holder gives its registration back.
-    }
-
     /// Adds the cost of a call, in the base currency, to what its organisation has spent. Until the
     /// feed brings a newer sum from the database, the limit holds by this one.
     pub(crate) fn spent(&self, org: u32, cost: fsx_core::Nano) {
         if let Some(live) = self.live()
-            && !live.table.add_spend(org, cost)
+            && !live.table().add_spend(org, cost)
         {
             count(&self.stats.spend_unknown);
         }
@@ -357,7 +280,7 @@ impl World {
     /// Gives back the calls of switch processes that have died.
     pub(crate) fn reap(&self) {
         if let Some(live) = self.live() {
-            let reaped = live.table.reap_dead_owners();
+            let reaped = live.table().reap_dead_owners();
             if reaped > 0 {
                 log::notice(format_args!(
                     "fsx: calls of {reaped} dead switch processes given back"

@@ -88,10 +88,18 @@ impl LiveTable {
     }
 
     pub(crate) fn is_healthy_at(&self, at: &GatewayAt<'_>, data_centre: &str) -> bool {
-        match Operator::of(at) {
-            Operator::Auto => {}
-            word => return word == Operator::Up,
-        }
+        // Down is not unhealthy, but out: `standing` says so, and a plan why.
+        Operator::of(at) == Operator::Up || self.probed_at(at, data_centre)
+    }
+
+    /// Whether the prober of a data centre finds a gateway healthy, whatever an operator says. No word
+    /// is healthy. To be shown.
+    #[must_use]
+    pub fn probed_healthy(&self, gateway_id: u32, data_centre: &str) -> bool {
+        self.gateway(gateway_id).is_none_or(|at| self.probed_at(&at, data_centre))
+    }
+
+    fn probed_at(&self, at: &GatewayAt<'_>, data_centre: &str) -> bool {
         // Most gateways are down nowhere: no name need be looked up.
         let down = at.row[gateway::DOWN].load(Relaxed);
         down == 0 || self.centre_bit(data_centre).is_none_or(|bit| down & bit == 0)

@@ -115,7 +115,7 @@ pub enum Operator {
     Auto,
     /// It is up, whatever is measured.
     Up,
-    /// It takes no calls.
+    /// It takes no calls but emergency calls.
     Down,
 }
 

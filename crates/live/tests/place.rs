@@ -2,7 +2,10 @@
 
 use std::{fs, path::PathBuf};
 
-use fsx_core::{Nano, data::LiveView};
+use fsx_core::{
+    Nano,
+    data::{LiveView, Standing},
+};
 use fsx_live::{LiveError, LiveSpec, LiveTable, Operator, Place};
 
 const AT: i64 = 1_768_903_200;
@@ -28,7 +31,7 @@ fn fill(live: &LiveTable) {
 fn expect_filled(live: &LiveTable) {
     assert!(live.generation() == 7 && live.shutting_down() && !live.healthy(5, "LON1"));
     assert_eq!((live.spend(37), live.quality(5).answers), (Some(Nano(12)), 1));
-    assert!(!live.healthy(6, "LON1") && !live.all_ordinary());
+    assert_eq!((live.standing(6, AT), live.all_ordinary()), (Standing::Out, false));
 }
 
 #[test]

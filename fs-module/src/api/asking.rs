@@ -1,6 +1,6 @@
 //! `fsx route` and `fsx why`: the decision for a call that is not there.
 
-use fsx_core::data::NoLive;
+use fsx_core::{data::NoLive, standing};
 use fsx_wire::answer::{CollectWhy, Excluded, Route, RouteAnswer};
 
 use super::{Form, table::Table};
@@ -64,8 +64,8 @@ fn excluded(world: &World, data: &crate::world::Data, facts: &Facts) -> Vec<Excl
     let mut why = CollectWhy::new(routing);
     // Only the reasons are wanted; the decision itself has been made.
     let _ = match world.live() {
-        Some(live) => fsx_core::decide_why(routing, live.table(), &facts.borrow(), &mut why),
-        None => fsx_core::decide_why(routing, &NoLive, &facts.borrow(), &mut why),
+        Some(live) => standing::route_why(routing, live.table(), &facts.borrow(), &mut why),
+        None => standing::route_why(routing, &NoLive, &facts.borrow(), &mut why),
     };
     why.rows
 }

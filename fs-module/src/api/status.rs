@@ -55,6 +55,7 @@ impl Status {
                 }
             },
         ));
+        lines.push(("passive", config.passive.said()));
         lines.push(("decisions", times.to_string()));
         lines.push((
             "panics",

@@ -1,5 +1,7 @@
 //! Deciding without dialling, mod_lcr's names, events, and what a call costs.
 
+mod gateways;
+
 use fsx_core::{Nano, data::LiveView as _};
 use fsx_wire::message::Verdict;
 
@@ -108,7 +110,7 @@ fn events_tell_of_calls_gateways_and_data() {
     assert!(live.set_healthy(1, "LON1", false));
     let rounds: String = (0..6).map(|_| host.say("runtime")).collect();
     let told = "event Event-Subclass=fsx::gateway FSX-Gateway-ID=1 FSX-Data-Centre=LON1 \
-                FSX-Health=down\n";
+                FSX-Health=down FSX-By=prober\n";
     assert_eq!(rounds.matches(told).count(), 1, "{rounds}");
     script.publish(b"nothing");
     let said = host.say("runtime");

@@ -374,7 +374,14 @@ int switch_ivr_originate(struct session *session, struct session **leg, int *cau
 	made->outlives = outcome->kind == 'o';
 	made->ends_with = outcome->cause;
 	if (outcome->sip) vars_set(&made->vars, "proto_specific_hangup_cause", status);
-	if (made->answered) vars_set(&made->profile, "answered_time", standin.now_us);
+	/* It was dialled a second and a half ago, rang a quarter of a second ago, and is answered now. */
+	const char *names[] = { "created_time", "progress_time", "answered_time" };
+	const long long ago[] = { 1500000, 250000, 0 };
+	for (int i = 0; i < (made->answered ? 3 : 2); i++) {
+		char at[32];
+		snprintf(at, sizeof(at), "%lld", atoll(standin.now_us) - ago[i]);
+		vars_set(&made->profile, names[i], at);
+	}
 	*leg = made;
 	*cause = 0;
 	return 0;
