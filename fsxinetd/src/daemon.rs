@@ -21,7 +21,7 @@ use crate::policy::bundle::{Bundle, BundleSet, fetch::Fetch, keeper};
 use crate::policy::{Engine, line::Manners};
 use crate::published::{Published, PublishedHandle};
 use crate::shutdown;
-use crate::{cdr, decide, esl, http, logging};
+use crate::{cdr, decide, esl, http, logging, xml};
 
 /// Runs until SIGTERM or SIGINT; the exit code.
 pub fn start(config: Config, path: &Path) -> ExitCode {
@@ -112,6 +112,8 @@ async fn run(
         async move { engine.supervise().await }
     });
 
+    let xml = xml::Room::open(&config.xml, engine.clone()).await?;
+
     // The doors open.
     let address = |socket: &tokio::net::TcpListener| {
         socket.local_addr().map_or_else(|e| e.to_string(), |a| a.to_string())
@@ -130,6 +132,7 @@ async fn run(
             engine: engine.clone(),
             published: published.clone(),
             records: records.clone(),
+            xml,
         },
         shutdown.clone(),
     ));

@@ -7,6 +7,7 @@
 //! - [`esl`] and [`decide`]: the doors that the switches knock at;
 //! - [`cdr`]: call records, taken, kept and delivered;
 //! - [`policy`]: the organisations' Lua;
+//! - [`xml`]: FreeSWITCH's look-ups of its XML;
 //! - [`http`] and [`health`]: how the daemon is asked how it does;
 //! - [`shutdown`]: how it stops without dropping a call.
 
@@ -32,3 +33,4 @@ pub mod policy;
 pub mod published;
 pub mod routing;
 pub mod shutdown;
+pub mod xml;

@@ -368,6 +368,9 @@ fn check_values(config: &Config, lines: &Lines, problems: &mut Vec<Problem>) {
     if !source.is_empty() && config.policy.store.as_os_str().is_empty() {
         wrong("policy.source", "needs a store: what is fetched is kept there".to_owned());
     }
+    for (path, problem) in config.xml.problems() {
+        wrong(&path, problem);
+    }
     if config.feed.max_loss_percent > 100 {
         let got = config.feed.max_loss_percent;
         wrong("feed.max_loss_percent", format!("expected at most 100, got {got}"));

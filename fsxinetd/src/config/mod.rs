@@ -9,10 +9,12 @@
 mod expand;
 mod file;
 mod sections;
+mod xml;
 
 pub use expand::{Environment, OLD_SERVICE};
 pub use file::{ConfigError, Problem, load, parse};
 pub use sections::*;
+pub use xml::{Xml, XmlSection};
 
 /// Where the configuration is looked for unless the command line names a file.
 pub const DEFAULT_PATH: &str = "/etc/fsx/fsxinetd.toml";

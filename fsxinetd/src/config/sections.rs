@@ -22,6 +22,8 @@ pub struct Config {
     pub decide: Decide,
     /// HTTP.
     pub http: Http,
+    /// FreeSWITCH's XML look-ups.
+    pub xml: super::Xml,
     /// Lua policies.
     pub policy: Policy,
     /// Call records.

@@ -14,6 +14,7 @@ use crate::health::metrics as names;
 use crate::policy::{self, Call, Engine, Failure, Phase};
 use crate::published::PublishedHandle;
 use crate::routing;
+use crate::xml;
 
 /// What requests are answered from.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Rooms {
     pub published: PublishedHandle,
     /// Takes call records.
     pub records: Intake,
+    /// Looks XML up.
+    pub xml: xml::Room,
 }
 
 /// Longest that a request may be worked on, whatever its deadline says.
@@ -82,10 +85,12 @@ impl Rooms {
                     }
                 }
             }
-            Ask::Xml { .. } => {
+            Ask::Xml { query } => {
                 counter!(names::DECIDE_REQUESTS, "kind" => "xml").increment(1);
-                let reason = "no XML is served here".to_owned();
-                Outcome::Failed { reason, retry: false }
+                match self.xml.answer(*query, left).await {
+                    Ok(answer) => Outcome::Xml(answer),
+                    Err(reason) => Outcome::Failed { reason, retry: true },
+                }
             }
             Ask::Status => {
                 counter!(names::DECIDE_REQUESTS, "kind" => "status").increment(1);

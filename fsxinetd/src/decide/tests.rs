@@ -50,7 +50,8 @@ async fn rig(change: impl FnOnce(&mut config::Decide)) -> Rig {
     change(&mut decide);
     let listener = bind(&decide).expect("a socket");
     let (stopper, shutdown) = shutdown::pair();
-    tokio::spawn(serve(listener, decide, Rooms { engine, published, records }, shutdown));
+    let xml = crate::xml::Room::open(&config::Xml::default(), engine.clone()).await.expect("a room");
+    tokio::spawn(serve(listener, decide, Rooms { engine, published, records, xml }, shutdown));
     Rig { socket, stopper, dir }
 }
 

@@ -42,6 +42,10 @@ pub const DECIDE_REFUSED: &str = "fsxinetd_decide_refused_total";
 pub const DECIDE_REQUESTS: &str = "fsxinetd_decide_requests_total";
 /// Requests whose deadline passed before their answer.
 pub const DECIDE_LATE: &str = "fsxinetd_decide_late_total";
+/// XML look-ups, by `section` and `outcome`.
+pub const XML_LOOKUPS: &str = "fsxinetd_xml_lookups_total";
+/// Seconds an XML look-up took, by `section`.
+pub const XML_SECONDS: &str = "fsxinetd_xml_lookup_duration_seconds";
 /// Call records taken, by `source` (`socket`, `spool`) and `result` (`new`, `again`, `dead`).
 pub const CDR_TAKEN: &str = "fsxinetd_cdr_taken_total";
 /// Call records delivered, by `result`.
@@ -96,6 +100,7 @@ fn describe() {
         (DECIDE_REFUSED, Unit::Count, "Decision-socket connections refused, by reason."),
         (DECIDE_REQUESTS, Unit::Count, "Decision-socket requests, by kind."),
         (DECIDE_LATE, Unit::Count, "Decision-socket requests answered too late to be of use."),
+        (XML_LOOKUPS, Unit::Count, "XML look-ups, by section and outcome."),
         (CDR_TAKEN, Unit::Count, "Call records taken, by source and result."),
         (CDR_DELIVERED, Unit::Count, "Call records delivered, by result."),
         (HTTP_REQUESTS, Unit::Count, "HTTP requests, by endpoint and status code."),
@@ -120,6 +125,7 @@ fn describe() {
     }
     for (name, help) in [
         (DECISION_SECONDS, "Time from question to decision, by source."),
+        (XML_SECONDS, "Time an XML look-up took, by section."),
         (POLICY_SECONDS, "Time a policy run took, by phase."),
         (POLICY_SCRIPT_SECONDS, "Time a policy run computed, by phase."),
         (POLICY_HOST_SECONDS, "Time a policy run waited for the switch, by phase."),

@@ -1,0 +1,168 @@
+//! Whether an answer is a document that a switch may be given.
+//!
+//! An upstream in trouble answers with a proxy's page of apology, half a document, or a megabyte of
+//! something else. None of it may become the last good answer, and none may reach the switch's own
+//! parser, which believes what it reads.
+
+use quick_xml::Reader;
+use quick_xml::events::{BytesStart, Event};
+
+/// Deepest nesting; the module refuses more.
+const MAX_DEPTH: usize = 64;
+
+/// What a document says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// It has the section that was asked for.
+    Found,
+    /// It says that there is no such thing.
+    NotFound,
+}
+
+/// Reads the whole of `text`, which should answer for `section`.
+///
+/// # Errors
+/// What is wrong, in words, with the byte where it was seen.
+pub(super) fn check(text: &str, section: &str) -> Result<Kind, String> {
+    if text.trim().is_empty() {
+        return Err("is empty".to_owned());
+    }
+    let mut reader = Reader::from_str(text);
+    let mut looked = Looked { section, depth: 0, roots: 0, in_result: false, kind: None };
+    loop {
+        let at = reader.buffer_position();
+        let event = reader.read_event().map_err(|e| format!("is no XML: {e} (byte {at})"))?;
+        let here = |problem: &str| format!("{problem} (byte {at})");
+        match event {
+            Event::Start(tag) => looked.open(&tag, true).map_err(|e| here(&e))?,
+            Event::Empty(tag) => looked.open(&tag, false).map_err(|e| here(&e))?,
+            Event::End(_) => {
+                looked.depth -= 1;
+                looked.in_result &= looked.depth >= 2;
+            }
+            Event::Text(text) if looked.depth == 0 && !text.trim_ascii().is_empty() => {
+                return Err(here("has text outside its root element"));
+            }
+            Event::CData(_) | Event::GeneralRef(_) if looked.depth == 0 => {
+                return Err(here("has text outside its root element"));
+            }
+            Event::GeneralRef(name) => known_reference(&name).map_err(|e| here(&e))?,
+            Event::DocType(_) => return Err(here("has a document type")),
+            Event::PI(_) => return Err(here("has a processing instruction")),
+            Event::Text(_) | Event::CData(_) | Event::Comment(_) | Event::Decl(_) => {}
+            Event::Eof => break,
+        }
+    }
+    match looked.kind {
+        _ if looked.depth > 0 => Err("ends inside an element".to_owned()),
+        _ if looked.roots == 0 => Err("has no element".to_owned()),
+        Some(kind) => Ok(kind),
+        None => Err(format!("has no <section name=\"{section}\">")),
+    }
+}
+
+struct Looked<'a> {
+    section: &'a str,
+    depth: usize,
+    roots: u32,
+    in_result: bool,
+    kind: Option<Kind>,
+}
+
+impl Looked<'_> {
+    fn open(&mut self, tag: &BytesStart<'_>, stays: bool) -> Result<(), String> {
+        if self.depth == 0 {
+            self.roots += 1;
+            if self.roots > 1 {
+                return Err("has two root elements".to_owned());
+            }
+        }
+        let (mut name, mut status) = (None, None);
+        for attribute in tag.attributes() {
+            let attribute = attribute.map_err(|e| format!("has a bad attribute: {e}"))?;
+            if attribute.value.contains('<') {
+                return Err("has < in an attribute".to_owned());
+            }
+            match attribute.key.as_ref() {
+                "name" => name = Some(attribute.value.to_ascii_lowercase()),
+                "status" => status = Some(attribute.value.to_ascii_lowercase()),
+                _ => {}
+            }
+        }
+        match (self.depth, tag.name().as_ref()) {
+            (1, "section") => {
+                let name = name.unwrap_or_default();
+                if name == self.section {
+                    self.kind.get_or_insert(Kind::Found);
+                }
+                self.in_result = stays && name == "result";
+            }
+            (2, "result") if self.in_result && status.as_deref() == Some("not found") => {
+                self.kind = Some(Kind::NotFound);
+            }
+            _ => {}
+        }
+        if stays {
+            self.depth += 1;
+            if self.depth > MAX_DEPTH {
+                return Err(format!("is nested deeper than {MAX_DEPTH}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `&name;` where a document may have it: there are no entities but XML's own.
+fn known_reference(name: &str) -> Result<(), String> {
+    match name {
+        "lt" | "gt" | "amp" | "quot" | "apos" => Ok(()),
+        _ if name.starts_with('#') => Ok(()),
+        _ => Err(format!("has an unknown entity &{name};")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inside(text: &str) -> String {
+        format!(
+            "<?xml version=\"1.0\"?><document><section name=\"directory\">{text}</section></document>\n"
+        )
+    }
+
+    #[test]
+    fn documents_and_what_is_none() {
+        assert_eq!(
+            check(&inside("<a b='1'>&amp;&#65;<![CDATA[<]]></a>"), "directory"),
+            Ok(Kind::Found)
+        );
+        let no = "<document><section name=\"result\"><result status=\"not found\"/></section></document>";
+        assert_eq!(check(no, "directory"), Ok(Kind::NotFound));
+        let deep = inside(&("<a>".repeat(70) + &"</a>".repeat(70)));
+        for (text, problem) in [
+            ("", "is empty"),
+            (" \n", "is empty"),
+            ("null", "outside its root"),
+            ("<html><body>502</body></html>", "no <section"),
+            ("<!DOCTYPE a><a/>", "document type"),
+            ("<a><section name='directory'>", "ends inside"),
+            ("<a></b>", "is no XML"),
+            ("<a/><b/>", "two root"),
+            ("<a b=c/>", "bad attribute"),
+            ("<a b='1' b='2'/>", "bad attribute"),
+            ("<a>&nbsp;</a>", "unknown entity"),
+            ("<a><?php x?></a>", "processing instruction"),
+            ("{\"error\": 1}", "outside its root"),
+            (&deep, "nested deeper"),
+        ] {
+            let said = check(text, "directory").expect_err(text);
+            assert!(said.contains(problem), "{text}: {said}");
+        }
+        let whole = inside("<domain name=\"x\"><user id='1'>ö</user></domain>");
+        let end = whole.trim_end().len();
+        for cut in (0..end).filter(|n| whole.is_char_boundary(*n)) {
+            assert!(check(&whole[..cut], "directory").is_err(), "cut at {cut}");
+        }
+    }
+}
