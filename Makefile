@@ -48,6 +48,12 @@ bench: ## How fast data is built and calls are decided, over decks cut like real
 	@pkg/setup.sh run
 	$(CARGO) bench --locked -p fsx-seam --bench lcr
 
+.PHONY: bench-freeswitch
+bench-freeswitch: ## Calls through dialplan fsx beside a static XML dialplan, in real FreeSWITCHes (minutes); skips without one
+	@pkg/setup.sh test
+	$(CARGO) build --locked --release -p mod_fsx -p fsxinetd
+	$(CARGO) bench --locked -p fsx --bench freeswitch
+
 .PHONY: oracle
 oracle: ## The fast engine against the slow one over the whole real numbering plan (minutes)
 	@pkg/setup.sh run

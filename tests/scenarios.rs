@@ -15,6 +15,8 @@ mod carrier_silent;
 mod daemon_gone;
 #[path = "scenarios/daemon-hung/scenario.rs"]
 mod daemon_hung;
+#[path = "scenarios/daemon-killed-often/scenario.rs"]
+mod daemon_killed_often;
 #[path = "scenarios/emergency/scenario.rs"]
 mod emergency;
 #[path = "scenarios/failover-matrix/scenario.rs"]
@@ -27,6 +29,10 @@ mod gateway_down;
 mod gateway_full;
 #[path = "scenarios/lcr-dialplan-unchanged/scenario.rs"]
 mod lcr_dialplan_unchanged;
+#[path = "scenarios/module-replaced/scenario.rs"]
+mod module_replaced;
+#[path = "scenarios/no-gateway-left/scenario.rs"]
+mod no_gateway_left;
 #[path = "scenarios/policy-by-name/scenario.rs"]
 mod policy_by_name;
 #[path = "scenarios/policy-late/scenario.rs"]
@@ -37,16 +43,24 @@ mod policy_over_event_socket;
 mod policy_talks;
 #[path = "scenarios/proxy-fails-over/scenario.rs"]
 mod proxy_fails_over;
+#[path = "scenarios/referred/scenario.rs"]
+mod referred;
+#[path = "scenarios/reload-broken/scenario.rs"]
+mod reload_broken;
 #[path = "scenarios/same-answer-everywhere/scenario.rs"]
 mod same_answer_everywhere;
 #[path = "scenarios/same-carriers-as-mod-lcr/scenario.rs"]
 mod same_carriers_as_mod_lcr;
+#[path = "scenarios/snapshot-replaced-often/scenario.rs"]
+mod snapshot_replaced_often;
 #[path = "scenarios/snapshot-swapped-mid-call/scenario.rs"]
 mod snapshot_swapped_mid_call;
 #[path = "scenarios/snapshot-torn/scenario.rs"]
 mod snapshot_torn;
 #[path = "scenarios/storm/scenario.rs"]
 mod storm;
+#[path = "scenarios/switch-killed/scenario.rs"]
+mod switch_killed;
 #[path = "scenarios/switches-alone/scenario.rs"]
 mod switches_alone;
 #[path = "scenarios/transferred/scenario.rs"]

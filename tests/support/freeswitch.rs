@@ -1,7 +1,12 @@
 //! A real FreeSWITCH in a private directory, on private ports, with nothing loaded but what a
 //! routed call needs.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+    time::Duration,
+};
 
 use crate::{
     child::ChildGuard, esl::Esl, place, ports::Ports, run_dir::RunDir, template, template::Words,
@@ -33,6 +38,9 @@ impl FreeSwitchPorts {
 #[derive(Debug)]
 pub struct FreeSwitch {
     child: ChildGuard,
+    command: Command,
+    out: PathBuf,
+    log: PathBuf,
     ports: FreeSwitchPorts,
     password: String,
 }
@@ -53,6 +61,22 @@ impl FreeSwitch {
         conf: &str,
         words: &Words,
     ) -> Self {
+        Self::start_in("fs", switch, run, ports, conf, words)
+    }
+
+    /// The same with its files in `home` of the run, so that several can run side by side.
+    ///
+    /// # Panics
+    /// When it does not come up; its log is printed.
+    #[must_use]
+    pub fn start_in(
+        home: &str,
+        switch: &place::Switch,
+        run: &RunDir,
+        ports: FreeSwitchPorts,
+        conf: &str,
+        words: &Words,
+    ) -> Self {
         // One log a run tells who asked; a fixed word would let one test talk to another's switch.
         let password = format!("fsx-{}-{}", std::process::id(), ports.esl.port());
         let mut words = words.clone();
@@ -63,8 +87,10 @@ impl FreeSwitch {
             ("RTP_FIRST", ports.rtp.port().to_string()),
             ("RTP_LAST", ports.rtp.last().to_string()),
         ]));
-        let _ =
-            run.write("fs/conf/freeswitch.xml", &template::fill("freeswitch.xml", conf, &words));
+        let _ = run.write(
+            &format!("{home}/conf/freeswitch.xml"),
+            &template::fill("freeswitch.xml", conf, &words),
+        );
 
         let mut command = Command::new(&switch.binary);
         command.args(["-nonat", "-nonatmap", "-nf", "-nc"]).arg("-mod").arg(&switch.modules);
@@ -83,21 +109,16 @@ impl FreeSwitch {
             "htdocs",
             "grammar",
         ] {
-            command.arg(format!("-{dir}")).arg(run.dir(&format!("fs/{dir}")));
+            command.arg(format!("-{dir}")).arg(run.dir(&format!("{home}/{dir}")));
         }
-        let certs = run.dir("fs/certs");
+        let certs = run.dir(&format!("{home}/certs"));
         let kept = place::kept("freeswitch-certs");
         copy_certs(&kept, &certs);
-        let mut child = ChildGuard::spawn("FreeSWITCH", &mut command, &run.file("fs/out.log"));
-        child.also_show(&run.file("fs/log/freeswitch.log"));
-        let sip = ports.sip.port();
-        child.ready("its event socket and SIP profile", READY, || {
-            let mut esl = Esl::connect(ports.esl.port(), &password).ok()?;
-            let ready = esl.api("status").ok()?.contains("is ready");
-            (ready && crate::sipp::udp_bound(sip)).then_some(())
-        });
+        let (out, log) =
+            (run.file(&format!("{home}/out.log")), run.file(&format!("{home}/log/freeswitch.log")));
+        let child = spawn(&mut command, &out, &log, &ports, &password);
         copy_certs(&certs, &kept);
-        Self { child, ports, password }
+        Self { child, command, out, log, ports, password }
     }
 
     /// Runs an API command on a connection of its own.
@@ -147,9 +168,57 @@ impl FreeSwitch {
     }
 
     /// Ends it in order and tells how it ended.
-    pub fn stop(mut self) -> std::process::ExitStatus {
+    pub fn stop(mut self) -> ExitStatus {
         self.child.stop()
     }
+
+    /// Ends it in order and starts it again, on the same ports and files.
+    ///
+    /// # Panics
+    /// When it does not end well, or does not come up.
+    pub fn restart(&mut self) {
+        let ended = self.child.stop();
+        assert!(ended.success(), "FreeSWITCH ended with {ended}");
+        self.start_again();
+    }
+
+    /// SIGKILL: the end of a switch that crashed.
+    pub fn kill(&mut self) {
+        self.child.kill();
+    }
+
+    /// Starts it again after it has ended.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_again(&mut self) {
+        self.child = spawn(&mut self.command, &self.out, &self.log, &self.ports, &self.password);
+    }
+
+    /// Where a client such as `fs_cli` finds it: port of the inbound event socket, and password.
+    #[must_use]
+    pub fn event_socket(&self) -> (u16, &str) {
+        (self.ports.esl.port(), &self.password)
+    }
+}
+
+/// Starts the process and waits until it serves.
+fn spawn(
+    command: &mut Command,
+    out: &Path,
+    log: &Path,
+    ports: &FreeSwitchPorts,
+    password: &str,
+) -> ChildGuard {
+    let mut child = ChildGuard::spawn("FreeSWITCH", command, out);
+    child.also_show(log);
+    let sip = ports.sip.port();
+    child.ready("its event socket and SIP profile", READY, || {
+        let mut esl = Esl::connect(ports.esl.port(), password).ok()?;
+        let ready = esl.api("status").ok()?.contains("is ready");
+        (ready && crate::sipp::udp_bound(sip)).then_some(())
+    });
+    child
 }
 
 /// FreeSWITCH makes two 4096-bit keys when it finds none: seconds of every start. They are made

@@ -11,13 +11,15 @@
 //! - [`esl`], [`mi`]: how to ask the two switches;
 //! - [`deck`]: a small LCR database;
 //! - [`expect`]: comparing a call record with what a scenario expects;
-//! - [`mod@bench`], [`rig`]: all of it put together, and as the scenarios use it.
+//! - [`mod@bench`], [`rig`]: all of it put together, and as the scenarios use it;
+//! - [`accounts`]: whether nothing was lost.
 //!
 //! Everything here may panic: it is test code, and a panic with one clear line is its error type.
 //! Guards print the end of their program's log when they are dropped by a panic.
 
 #![forbid(unsafe_code)]
 
+pub mod accounts;
 pub mod bench;
 pub mod child;
 pub mod daemon;

@@ -184,24 +184,39 @@ impl Rig {
     /// When it cannot be started.
     #[track_caller]
     pub fn begin(&mut self, call: &Call<'_>) -> Sipp {
+        self.begin_at(self.opensips.sip_port(), call, &[])
+    }
+
+    /// Places calls at FreeSWITCH itself, past the proxy, and gives the running caller; `keys` are more
+    /// values of `[NAME]` in the caller's file.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[track_caller]
+    pub fn begin_direct(&mut self, call: &Call<'_>, keys: &[(&str, &str)]) -> Sipp {
+        self.begin_at(self.freeswitch.sip_port(), call, keys)
+    }
+
+    fn begin_at(&mut self, to_port: u16, call: &Call<'_>, keys: &[(&str, &str)]) -> Sipp {
         self.callers += 1;
         let name = format!("caller{}", self.callers);
         let words = template::words([("STATUS", call.status.to_string())]);
         let text = template::fill(call.file, &self.bench.text(call.file), &words);
         let file = self.run.write(&format!("sipp/{name}.xml"), &text);
         let org = call.org.to_string();
+        let keys = [&[("cli", call.cli), ("org", &org)], keys].concat();
         Sipp::caller(
             &self.bench.sipp,
             &self.run,
             &name,
             &file,
             &Calls {
-                to_port: self.opensips.sip_port(),
+                to_port,
                 number: call.number,
                 talk: call.talk,
                 calls: call.calls,
                 rate: call.rate,
-                keys: &[("cli", call.cli), ("org", &org)],
+                keys: &keys,
                 limit: CALL_LIMIT,
             },
         )
