@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use crate::{
     layout::{MAX_OWNERS, OWNER_WORDS, word},
-    process::{CLAIMING, Identity, Realm, Sight},
+    process::{CLAIMING, Identity, boot},
     table::LiveTable,
 };
 
@@ -19,8 +19,8 @@ pub(crate) mod owner {
     pub(crate) const IDENTITY: usize = 0;
     /// Counts registrations of this slot.
     pub(crate) const EPOCH: usize = 1;
-    /// Which boot of the machine and which process-id namespace the identity belongs to.
-    pub(crate) const REALM: usize = 2;
+    /// Which boot of the machine the start time belongs to.
+    pub(crate) const BOOT: usize = 2;
 }
 
 /// A registration as owner of calls. Copied freely; it means something only to the table that gave it.
@@ -74,10 +74,10 @@ impl LiveTable {
 
     /// Strikes off owners whose process has died, giving back their calls. Returns how many.
     ///
-    /// For the daemon, every second or so. Switches in another process-id namespace are left alone: whether
-    /// they live cannot be seen from here.
+    /// For the daemon, every second or so. It must see the switches' process ids as they do themselves:
+    /// daemon and switches share a process-id namespace, or the daemon does not call this.
     pub fn reap_dead_owners(&self) -> usize {
-        let here = Realm::own();
+        let boot = boot();
         let mut reaped = 0;
         for slot in 0..self.owners_high() {
             let Some(row) = self.row::<OWNER_WORDS>(self.layout.owners, slot) else { break };
@@ -85,17 +85,8 @@ impl LiveTable {
             if identity == 0 {
                 continue;
             }
-            // While a slot is being taken its realm is still that of the owner before.
-            let sight = match identity & CLAIMING {
-                0 => Realm::of(row[owner::REALM].load(Relaxed)).seen_from(here),
-                _ => Sight::Visible,
-            };
-            let lives = match sight {
-                Sight::Dead => false,
-                Sight::Visible => Identity(identity).alive(),
-                Sight::Hidden => true,
-            };
-            if lives {
+            let this_boot = identity & CLAIMING != 0 || row[owner::BOOT].load(Relaxed) == boot;
+            if this_boot && Identity(identity).alive() {
                 continue;
             }
             // Only if the slot is still the dead one's: another may have struck it off and a third
@@ -119,7 +110,7 @@ impl LiveTable {
                 continue;
             }
             // Until the top bit goes, the slot counts for nothing: the old epoch's cells stay dead.
-            row[owner::REALM].store(Realm::own().word(), Relaxed);
+            row[owner::BOOT].store(boot(), Relaxed);
             let epoch = row[owner::EPOCH].fetch_add(1, AcqRel).wrapping_add(1) as u32;
             if let Some(high) = self.word(word::OWNERS_HIGH) {
                 high.fetch_max(slot as u64 + 1, AcqRel);

@@ -1,7 +1,7 @@
 //! Which process is which. A process id alone is not enough: the system gives it again to somebody
 //! else, and the calls of a dead switch must not be kept alive by a stranger.
 
-use std::{fs, os::unix::fs::MetadataExt as _};
+use std::fs;
 
 use crate::map::process_exists;
 
@@ -49,59 +49,14 @@ impl Identity {
     }
 }
 
-/// Where a process id means something: this boot of the machine, so that start times of two boots are
-/// not compared, and this process-id namespace, so that a switch in a container of its own is not taken
-/// for dead by those who cannot see it. Each is 0 where the system does not say.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Realm {
-    boot: u32,
-    namespace: u32,
-}
-
-impl Realm {
-    /// This process's own.
-    pub(crate) fn own() -> Self {
-        let boot = fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        // FNV-1a.
-        let hash = boot.trim_ascii().iter().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-            (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3)
-        });
-        let namespace = fs::metadata("/proc/self/ns/pid").map_or(0, |about| about.ino());
-        Self { boot: (hash ^ hash >> 32) as u32, namespace: namespace as u32 }
-    }
-
-    /// As one word of the table.
-    pub(crate) fn word(self) -> u64 {
-        u64::from(self.boot) << 32 | u64::from(self.namespace)
-    }
-
-    /// The reverse of [`word`](Self::word).
-    pub(crate) fn of(word: u64) -> Self {
-        Self { boot: (word >> 32) as u32, namespace: word as u32 }
-    }
-
-    /// Whether a process of `self`, seen from `here`, is certainly dead, may be looked up, or cannot be
-    /// judged.
-    pub(crate) fn seen_from(self, here: Self) -> Sight {
-        if self.boot != here.boot {
-            Sight::Dead
-        } else if self.namespace == here.namespace {
-            Sight::Visible
-        } else {
-            Sight::Hidden
-        }
-    }
-}
-
-/// What can be said of a process by where it runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Sight {
-    /// It ran before the machine was started.
-    Dead,
-    /// Its id can be looked up.
-    Visible,
-    /// It runs where its id means nothing to us.
-    Hidden,
+/// A number for this boot of the machine, so that start times of two boots are not compared; 0 where
+/// the system does not say.
+pub(crate) fn boot() -> u64 {
+    let Ok(id) = fs::read("/proc/sys/kernel/random/boot_id") else { return 0 };
+    // FNV-1a.
+    id.trim_ascii()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x100_0000_01b3))
 }
 
 struct Stat {
@@ -136,18 +91,6 @@ mod tests {
     fn same_pid_other_start_is_dead() {
         let own = Identity::own().expect("/proc");
         assert!(!Identity(own.0 ^ 1).alive());
-    }
-
-    #[test]
-    fn a_process_of_another_container_is_not_judged() {
-        let here = Realm { boot: 7, namespace: 100 };
-        let seen = |boot, namespace| Realm { boot, namespace }.seen_from(here);
-        assert_eq!(seen(7, 100), Sight::Visible);
-        assert_eq!(seen(7, 101), Sight::Hidden);
-        assert_eq!((seen(8, 100), seen(8, 101)), (Sight::Dead, Sight::Dead));
-        let own = Realm::own();
-        assert_eq!(Realm::of(own.word()), own);
-        assert!(own.boot != 0 && own.namespace != 0);
     }
 
     #[test]

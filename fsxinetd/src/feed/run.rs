@@ -137,22 +137,6 @@ const SAY_EVERY: Duration = Duration::from_secs(10);
 /// How many lost rows of a build are logged one by one.
 const MOST_LOGGED: usize = 20;
 
-/// How often dead switches are looked for.
-const GIVE_BACK_EVERY: Duration = Duration::from_secs(1);
-
-/// Gives back the calls of switches that were killed: on a host whose only switch is gone nobody else
-/// is left to do it, and its calls would fill the gateways' caps until it is back. Never ends.
-async fn give_back(path: PathBuf) {
-    loop {
-        tokio::time::sleep(GIVE_BACK_EVERY).await;
-        // Opened each time, because another file may have taken the place.
-        let reaped = LiveTable::open(&path).map_or(0, |live| live.reap_dead_owners());
-        if reaped > 0 {
-            info!(switches = reaped, "the calls of dead switch processes are given back");
-        }
-    }
-}
-
 impl Feed {
     /// Opens the live table and takes the snapshot that is there, if it is a good one, so that the
     /// daemon can answer before it has seen the database.
@@ -210,7 +194,6 @@ impl Feed {
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         // Dropped with this future, which ends it.
         let mut followers = JoinSet::new();
-        followers.spawn(give_back(self.settings.live.clone()));
         if let Some(url) = self.settings.url.clone() {
             followers.spawn(follow(self.settings.clone(), url, self.live.clone()));
         }
