@@ -72,12 +72,7 @@ pub(crate) struct Decks {
     pub(crate) prefixes: Vec<String>,
 }
 
-/// Forty carriers. `independent`: a band, and so a price, for every row.
-pub(crate) fn decks(independent: bool) -> Decks {
-    decks_of(0..40, independent)
-}
-
-/// Some of the forty.
+/// Some of forty carriers. `independent`: a band, and so a price, for every row.
 pub(crate) fn decks_of(carriers: impl IntoIterator<Item = u32>, independent: bool) -> Decks {
     let plan = plan();
     let (codes, blocks) = north_america(&plan);

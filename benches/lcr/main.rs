@@ -9,14 +9,17 @@ mod deck;
 
 use std::{hint::black_box, time::Instant};
 
-use chase::{Chase, Evictor, median};
+use chase::{Chase, Evictor, undisturbed};
 use fsx_core::{CallFacts, Decision, data::LiveView, decide};
 use fsx_live::{LiveSpec, LiveTable};
 use fsx_snapshot::{BuildSettings, Snapshot, build, rows::Rows};
 use serde_json::json;
 
-/// Rounds of each measurement; the median counts.
-const ROUNDS: usize = 15;
+/// Rounds of a measurement in warm memory: short and many, so that some are undisturbed.
+const ROUNDS: usize = 200;
+
+/// Rounds of a measurement in cold memory, each of which takes a while to prepare.
+const COLD_ROUNDS: usize = 40;
 
 /// Decisions, and steps of the chase, after each eviction.
 const COLD: usize = 32;
@@ -25,7 +28,9 @@ type Data = Snapshot<Vec<u8>>;
 
 fn main() {
     let independent = std::env::args().any(|arg| arg == "--independent");
-    let decks = deck::decks(independent);
+    // A small deck for tools that count instructions, a hundred times slower than the machine.
+    let step = if std::env::args().any(|arg| arg == "--small") { 9 } else { 1 };
+    let decks = deck::decks_of((0..40).step_by(step), independent);
     let rows = decks.rows.numbers.len();
     let name = if independent { "independent (worst case)" } else { "correlated" };
     println!("deck: {name}, {rows} rows, 40 carriers, {} prefixes", decks.prefixes.len());
@@ -47,17 +52,21 @@ fn main() {
 
     if std::env::args().any(|arg| arg == "--hot-only") {
         // For a profiler: nothing else worth looking at runs for long.
-        for _ in 0..100 {
-            println!("hot: {:.0} ns", each(&data, &live, &called[..256], 200_000));
-        }
+        let turns = if step == 1 { 4 * ROUNDS } else { 1 };
+        let hot = rounds(turns, || each(&data, &live, &called[..256], 10_240));
+        println!("hot: {hot:.0} ns");
         return;
     }
-    let hot = median((0..ROUNDS).map(|_| each(&data, &live, &called[..256], 100_000)).collect());
-    let key = median((0..ROUNDS).map(|_| parse(&called[..256], 100_000)).collect());
+    let hot = rounds(ROUNDS, || each(&data, &live, &called[..256], 10_240));
+    let key = rounds(ROUNDS, || parse(&called[..256], 102_400));
     println!("hot: {hot:.0} ns a decision, of which {key:.0} ns to read the number");
-    let warm = median((0..5).map(|_| each(&data, &live, &called, called.len())).collect());
+    let warm = rounds(20, || each(&data, &live, &called, called.len()));
     let at_size = Chase::new(data.bytes().len());
-    let warm_step = median((0..5).map(|n| at_size.step_ns(n * 7919, 100_000)).collect());
+    let mut from = 0;
+    let warm_step = rounds(20, || {
+        from += 7919;
+        at_size.step_ns(from, 100_000)
+    });
     let warm_ratio = warm / (2.0 * warm_step);
     println!(
         "warm: {warm:.0} ns; two steps of a chase through as much memory {:.0} ns; ratio {warm_ratio:.2}",
@@ -67,14 +76,14 @@ fn main() {
     let chase = Chase::new(256 << 20);
     let mut evictor = Evictor::new(1 << 30);
     let (mut steps, mut decisions) = (Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
+    for round in 0..COLD_ROUNDS {
         evictor.evict();
         steps.push(chase.step_ns(round * 104_729, COLD));
         evictor.evict();
         let from = round * COLD % (called.len() - COLD);
         decisions.push(each(&data, &live, &called[from..from + COLD], COLD));
     }
-    let (dram, cold) = (median(steps), median(decisions));
+    let (dram, cold) = (undisturbed(steps), undisturbed(decisions));
     let cold_ratio = cold / (2.0 * dram);
     println!("cold: {cold:.0} ns; two DRAM steps {:.0} ns; ratio {cold_ratio:.2}", 2.0 * dram);
 
@@ -87,6 +96,11 @@ fn main() {
         });
         std::fs::write(&path, format!("{figures:#}\n")).expect("FSX_BENCH_JSON can be written");
     }
+}
+
+/// The undisturbed one of so many rounds.
+fn rounds(count: usize, mut round: impl FnMut() -> f64) -> f64 {
+    undisturbed((0..count).map(|_| round()).collect())
 }
 
 /// A live table with a health row for every gateway and a call in progress on some.
@@ -117,6 +131,7 @@ fn numbers(prefixes: &[String]) -> Vec<String> {
 }
 
 /// Nanoseconds a full decision: emergency, rules, limit, match, rank, health, caps, plan of eight.
+#[inline(never)]
 fn each(data: &Data, live: &impl LiveView, called: &[String], turns: usize) -> f64 {
     let mut routes = 0;
     let began = Instant::now();

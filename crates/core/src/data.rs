@@ -439,6 +439,17 @@ pub trait LiveView {
             this_second: self.calls_this_second(gateway_id, at),
         }
     }
+    /// Whether a gateway of these terms can take a call: healthy where that is looked at, and below
+    /// its caps (step 12). For a table that can tell without adding up what is far below a cap.
+    fn takes(&self, gateway: &GatewayTerms, data_centre: &str, at: i64) -> bool {
+        if !gateway.health_checked && gateway.conc_calls == 0 && gateway.max_cps == 0 {
+            return true;
+        }
+        let load = self.gateway_load(gateway.id, data_centre, at);
+        (load.healthy || !gateway.health_checked)
+            && (gateway.conc_calls == 0 || load.in_progress < gateway.conc_calls)
+            && (gateway.max_cps == 0 || load.this_second < gateway.max_cps)
+    }
     /// What the organisation has spent, in the base currency; `None` when nothing is known.
     fn spend(&self, org_id: u32) -> Option<Nano>;
     /// What was measured of the gateway's calls; nothing by default.

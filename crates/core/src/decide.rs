@@ -40,8 +40,23 @@ pub fn decide_why<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
     facts: &CallFacts<'_>,
     why: &mut W,
 ) -> Decision {
-    let generation = data.generation();
-    let reject = |number, why| Decision::Reject { generation, number, why };
+    // Made where it is returned: a plan is half a kilobyte.
+    let mut decision = Decision::Route(Plan::empty(data.generation()));
+    if let Some((number, refused)) = fill(data, live, facts, why, &mut decision) {
+        decision = Decision::Reject { generation: data.generation(), number, why: refused };
+    }
+    decision
+}
+
+/// Makes the decision, or gives why there is none, with the number as far as it was made out.
+#[inline]
+fn fill<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
+    data: &D,
+    live: &L,
+    facts: &CallFacts<'_>,
+    why: &mut W,
+    decision: &mut Decision,
+) -> Option<(Option<E164>, Reject)> {
     let org = data.org(facts.org_id);
     let country = facts
         .home_country
@@ -50,35 +65,41 @@ pub fn decide_why<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
 
     // Step 1.
     if is_emergency(data, country, facts.called) {
-        return match emergency_plan(data, facts, country) {
-            Some(plan) => Decision::Route(plan),
-            None => reject(None, Reject::NoEmergencyGateway),
+        let Some(plan) = emergency_plan(data, facts, country) else {
+            return Some((None, Reject::NoEmergencyGateway));
         };
+        *decision = Decision::Route(plan);
+        return None;
     }
     // Step 2.
     let Some(number) = normalise(data, country, facts.called) else {
-        return reject(None, Reject::InvalidNumber);
+        return Some((None, Reject::InvalidNumber));
     };
     // Step 3.
     if let Some(rule_id) = blocking_rule(data, facts.org_id, &number) {
-        return reject(Some(number), Reject::Blocked { rule_id });
+        return Some((Some(number), Reject::Blocked { rule_id }));
     }
     // Step 4.
     if let Some(limit) = org.and_then(|org| org.call_cost_limit)
         && live.spend(facts.org_id).is_some_and(|spent| spent >= limit)
     {
-        return reject(Some(number), Reject::SpendLimit);
+        return Some((Some(number), Reject::SpendLimit));
     }
 
-    let caller = || facts.caller.and_then(|caller| normalise(data, country, caller));
-    if !W::ON
-        && let Some(decision) = ranked::decide(data, live, facts, org, number, caller)
-    {
-        return decision;
-    }
     let lrn = facts.lrn.and_then(|lrn| normalise(data, country, lrn));
     let looked_up = lrn.unwrap_or(number);
-    decide_row_by_row(&Call { data, live, facts, number, looked_up, caller: caller() }, org, why)
+    let caller = || facts.caller.and_then(|caller| normalise(data, country, caller));
+    if !W::ON
+        && let Decision::Route(plan) = &mut *decision
+        && ranked::fill(data, live, facts, org, looked_up, plan)
+    {
+        (plan.number, plan.looked_up) = (Some(number), Some(looked_up));
+        plan.caller = caller();
+        return None;
+    }
+    let call = Call { data, live, facts, number, looked_up, caller: caller() };
+    *decision = decide_row_by_row(&call, org, why);
+    None
 }
 
 /// Steps 5 to 14 to the letter. Apart, so that its stack is taken only where it is needed.

@@ -103,11 +103,24 @@ pub struct E164(Digits<MAX_E164>);
 impl E164 {
     /// Takes `bytes` if they are 1 to 15 ASCII digits.
     #[must_use]
+    #[inline]
     pub fn new(bytes: &[u8]) -> Option<Self> {
-        if bytes.is_empty() || !bytes.iter().all(u8::is_ascii_digit) {
+        let len = bytes.len();
+        if len == 0 || len > MAX_E164 {
             return None;
         }
-        Digits::new(bytes).map(Self)
+        // A call waits for this, so all digits are looked at together: `foreign` gets the top bit of
+        // every byte that is not '0' to '9'.
+        let packed = packed(bytes);
+        let all = u128::MAX >> (8 * (16 - len));
+        let values = packed ^ (u128::from_ne_bytes([0x30; 16]) & all);
+        let over = values & u128::from_ne_bytes([0x7f; 16]);
+        let foreign = (over + u128::from_ne_bytes([0x76; 16])) | values;
+        if foreign & u128::from_ne_bytes([0x80; 16]) != 0 {
+            return None;
+        }
+        let buf = *packed.to_le_bytes().first_chunk()?;
+        Some(Self(Digits { len: len as u8, buf }))
     }
 
     /// The digits.
@@ -131,9 +144,26 @@ impl E164 {
 
     /// The number's place in base-11 order: see [`Key`].
     #[must_use]
+    #[inline]
     pub fn key(&self) -> Key {
-        Key::of(self.as_bytes())
+        // What follows the digits is zero, which is the pad.
+        Key::of_padded(&self.0.buf)
     }
+}
+
+/// Up to sixteen bytes, the first lowest, zeros after the last: two loads that overlap.
+#[inline]
+fn packed(bytes: &[u8]) -> u128 {
+    let len = bytes.len();
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+        return u128::from(first) | u128::from(last) << (8 * (len.min(16) - 8));
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return u128::from(first) | u128::from(last) << (8 * (len - 4));
+    }
+    bytes.iter().rev().fold(0, |packed, &byte| packed << 8 | u128::from(byte))
 }
 
 impl fmt::Display for E164 {
@@ -166,11 +196,32 @@ impl Key {
     #[must_use]
     pub fn of(digits: &[u8]) -> Self {
         debug_assert!(digits.len() <= MAX_E164 && digits.iter().all(u8::is_ascii_digit));
-        let mut key = 0u64;
-        for &d in digits {
-            key = key * 11 + u64::from(d.wrapping_sub(b'0')) + 1;
+        let mut padded = [0; MAX_E164];
+        for (to, &digit) in padded.iter_mut().zip(digits) {
+            *to = digit;
         }
-        Self(key * POW11[MAX_E164 - digits.len().min(MAX_E164)])
+        Self::of_padded(&padded)
+    }
+
+    /// The same of digits followed by zeros. All places at once: neighbours are joined to pairs,
+    /// pairs to fours, fours to eights, in the lanes of two words.
+    #[inline]
+    fn of_padded(digits: &[u8; MAX_E164]) -> Self {
+        // A place in front, worth nothing, makes them sixteen.
+        let mut places = [0; 16];
+        places[1..].copy_from_slice(digits);
+        let (halves, _) = places.as_chunks::<8>();
+        let [high, low] = [halves[0], halves[1]].map(|half| {
+            let ascii = u64::from_le_bytes(half);
+            // Only digits have this bit: '0' becomes 1, and the pad stays 0.
+            let places = ascii - (ascii >> 4 & 0x0101_0101_0101_0101) * 0x2f;
+            let pairs =
+                (places & 0x00ff_00ff_00ff_00ff) * 11 + (places >> 8 & 0x00ff_00ff_00ff_00ff);
+            let fours =
+                (pairs & 0x0000_ffff_0000_ffff) * 121 + (pairs >> 16 & 0x0000_ffff_0000_ffff);
+            (fours & 0xffff_ffff) * 14_641 + (fours >> 32)
+        });
+        Self(high * POW11[8] + low)
     }
 
     /// The key of this number cut to its first `len` digits (`len` at most 15).
@@ -198,6 +249,43 @@ mod tests {
         assert_eq!(n.prefix(4), p);
         assert!(Key::of(b"12") < Key::of(b"120"));
         assert_ne!(Key::of(b"12"), Key::of(b"120"));
+    }
+
+    #[test]
+    fn all_places_at_once_is_one_after_another() {
+        let slow = |digits: &[u8]| {
+            let key = digits.iter().fold(0, |key, d| key * 11 + u64::from(d - b'0') + 1);
+            Key(key * POW11[MAX_E164 - digits.len()])
+        };
+        let mut seed = 7u64;
+        for turn in 0..2000usize {
+            let digits: Vec<u8> = (0..turn % 16)
+                .map(|_| {
+                    seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
+                    b'0' + (seed >> 60) as u8 % 10
+                })
+                .collect();
+            assert_eq!(Key::of(&digits), slow(&digits));
+            if let Some(number) = E164::new(&digits) {
+                assert_eq!((number.key(), number.as_bytes()), (slow(&digits), &digits[..]));
+            }
+        }
+        assert_eq!(Key::of(&[b'9'; 15]), slow(&[b'9'; 15]));
+    }
+
+    #[test]
+    fn one_foreign_byte_anywhere_is_seen() {
+        for len in 1..=15 {
+            for at in 0..len {
+                for byte in 0..=u8::MAX {
+                    let mut digits = vec![b'0' + (at % 10) as u8; len];
+                    digits[at] = byte;
+                    let number = E164::new(&digits);
+                    assert_eq!(number.is_some(), byte.is_ascii_digit(), "{digits:?}");
+                    assert!(number.is_none_or(|number| number.as_bytes() == digits));
+                }
+            }
+        }
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub fn normalise<D: RoutingData + ?Sized>(
     country: Option<Country>,
     dialled: &[u8],
 ) -> Option<E164> {
+    if data.normalise_rule(country, 0).is_none() {
+        return E164::new(dialled.strip_prefix(b"+").unwrap_or(dialled));
+    }
     let dialled = Dialled::new(dialled)?;
     let mut rewritten = dialled;
     let mut n = 0;

@@ -6,71 +6,73 @@
 //! the letter; both give the same answer, and the oracle in the tests holds them to it.
 
 use crate::{
-    CallFacts, Candidate, Decision, E164, Plan,
+    CallFacts, Candidate, E164, Plan,
     data::{GatewayTerms, Index, LiveView, Org, Ranked, RoutingData},
     plan::DEFAULT_ATTEMPTS,
 };
 
-/// A decision made the short way; `None` where the call has to go the long way.
-pub(crate) fn decide<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
+/// Fills an empty plan the short way; `false` where the call has to go the long way, whatever was
+/// put into it by then.
+pub(crate) fn fill<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     data: &D,
     live: &L,
     facts: &CallFacts<'_>,
     org: Option<Org>,
-    number: E164,
-    caller: impl FnOnce() -> Option<E164>,
-) -> Option<Decision> {
+    looked_up: E164,
+    plan: &mut Plan,
+) -> bool {
     let settings = data.settings();
     let own = org.is_some_and(|org| {
         org.has_private_numbers || org.has_overrides || org.has_profile || org.has_margin
     });
-    if own || settings.has_overrides || settings.shorter_prefix || facts.at < settings.ranked_from {
-        return None;
+    let asks = facts.profile.is_some()
+        || facts.privacy_class.is_some()
+        || facts.pci_zone.is_some()
+        || facts.carrier_group.is_some();
+    if own || asks || settings.has_overrides || settings.shorter_prefix {
+        return false;
     }
-    if facts.profile.is_some() || facts.lrn.is_some() {
-        return None;
+    if facts.at < settings.ranked_from {
+        return false;
     }
-    if facts.privacy_class.is_some() || facts.pci_zone.is_some() || facts.carrier_group.is_some() {
-        return None;
-    }
-    let list = data.offers(number.key());
-    let len = data.ranked_len(list);
+    // Nothing put in: the long way tells why.
+    walk(data, live, facts, looked_up, plan).is_some() && !plan.routes().is_empty()
+}
+
+/// Puts in what the list gives, cheapest first; `None` where only the long way can tell.
+#[inline]
+fn walk<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
+    data: &D,
+    live: &L,
+    facts: &CallFacts<'_>,
+    looked_up: E164,
+    plan: &mut Plan,
+) -> Option<()> {
+    let list = data.offers(looked_up.key());
     let centre = Centre::of(data, facts);
     let attempts = attempts(facts);
-    // Made where it will be returned: a plan is half a kilobyte.
-    let mut decision = Decision::Route(Plan::empty(data.generation()));
-    let Decision::Route(plan) = &mut decision else { return None };
-    (plan.number, plan.looked_up) = (Some(number), Some(number));
-    'filled: for n in 0..len {
-        let entry = data.ranked(list, n)?;
-        let carrier = data.carrier_terms(entry.carrier)?;
-        if carrier.weighted {
+    for n in 0..data.ranked_len(list) {
+        let Ranked { carrier, rate, prefix_len, tied } = data.ranked(list, n)?;
+        let row = data.carrier_terms(carrier)?;
+        if row.weighted {
             return None;
         }
-        let mut first = true;
-        for at in (carrier.first_gateway..).take(carrier.gateways as usize).map(Index) {
-            let usable = centre.usable(live, facts, &data.gateway_terms(at)?);
-            // Among equal prices the best gateway left decides: the file knew only the best.
-            if first && !usable && entry.tied {
-                return None;
-            }
-            first = false;
-            if !usable {
+        let gateways = row.first_gateway..row.first_gateway.saturating_add(row.gateways);
+        for gateway in gateways.clone().map(Index) {
+            if !centre.usable(live, facts, &data.gateway_terms(gateway)?) {
+                // Among equal prices the best gateway left decides: the file knew only the best.
+                if tied && gateway.0 == gateways.start {
+                    return None;
+                }
                 continue;
             }
-            let Ranked { carrier, rate, prefix_len, .. } = entry;
-            let candidate = Candidate { carrier, gateway: at, rate, prefix_len };
+            let candidate = Candidate { carrier, gateway, rate, prefix_len };
             if !plan.push(candidate) || plan.routes().len() >= attempts {
-                break 'filled;
+                return Some(());
             }
         }
     }
-    // Nothing left: the long way tells why.
-    if plan.routes().is_empty() {
-        return None;
-    }
-    plan.caller = caller();
-    Some(decision)
+    Some(())
 }
 
 /// How many attempts a plan for this call may have.
@@ -102,7 +104,14 @@ impl Centre {
         facts: &CallFacts<'_>,
         gateway: &GatewayTerms,
     ) -> bool {
-        self.refusal(live, facts, gateway).is_none()
+        self.serves(gateway) && live.takes(gateway, facts.data_centre, facts.at)
+    }
+
+    fn serves(self, gateway: &GatewayTerms) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Named(bit) => gateway.data_centres == 0 || gateway.data_centres & bit != 0,
+        }
     }
 
     /// Why it cannot; `None` when it can (contract step 12).
@@ -112,10 +121,7 @@ impl Centre {
         facts: &CallFacts<'_>,
         gateway: &GatewayTerms,
     ) -> Option<&'static str> {
-        if let Self::Named(bit) = self
-            && gateway.data_centres != 0
-            && gateway.data_centres & bit == 0
-        {
+        if !self.serves(gateway) {
             return Some("not in this data centre");
         }
         if !gateway.health_checked && gateway.conc_calls == 0 && gateway.max_cps == 0 {

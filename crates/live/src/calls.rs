@@ -5,11 +5,11 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed},
 };
 
-use fsx_core::data::GatewayLoad;
+use fsx_core::data::{GatewayLoad, GatewayTerms};
 
 use crate::{
-    health::{GatewayAt, gateway},
-    layout::MAX_OWNERS,
+    health::{GatewayAt, NEAR_OWNERS, gateway},
+    layout::{GATEWAY_WORDS, MAX_OWNERS},
     owners::OwnerId,
     table::LiveTable,
 };
@@ -63,11 +63,19 @@ impl LiveTable {
         self.gateway(gateway_id).map_or(0, |at| self.in_progress_at(&at))
     }
 
+    /// The cell of an owner at a gateway.
+    fn cell<'a>(&'a self, at: &GatewayAt<'a>, slot: usize) -> Option<&'a AtomicU64> {
+        if slot < NEAR_OWNERS {
+            return at.row.get(gateway::CELLS + slot);
+        }
+        self.row::<MAX_OWNERS>(self.layout.cells, at.n)?.get(slot)
+    }
+
     /// The sum over the owners that are registered.
     pub(crate) fn in_progress_at(&self, at: &GatewayAt<'_>) -> u32 {
-        let Some(cells) = self.row::<MAX_OWNERS>(self.layout.cells, at.n) else { return 0 };
         let mut sum = 0u32;
-        for (slot, cell) in cells.iter().enumerate().take(self.owners_high()) {
+        for slot in 0..self.owners_high() {
+            let Some(cell) = self.cell(at, slot) else { break };
             let cell = cell.load(Relaxed);
             if count_of(cell) != 0 && self.owner_epoch(slot) == Some(epoch_of(cell)) {
                 sum = sum.saturating_add(count_of(cell));
@@ -79,7 +87,10 @@ impl LiveTable {
     /// Calls of one owner over all gateways; slow, for listings.
     pub(crate) fn calls_of_owner(&self, slot: usize, epoch: u32) -> u64 {
         (0..self.layout.gateway_capacity)
-            .filter_map(|n| self.row::<MAX_OWNERS>(self.layout.cells, n)?.get(slot))
+            .filter_map(|n| {
+                let row = self.row::<GATEWAY_WORDS>(self.layout.gateways, n)?;
+                self.cell(&GatewayAt { n, row }, slot)
+            })
             .map(|cell| cell.load(Relaxed))
             .filter(|&cell| epoch_of(cell) == epoch)
             .map(|cell| u64::from(count_of(cell)))
@@ -98,17 +109,47 @@ impl LiveTable {
         }
     }
 
+    /// Whether a gateway can take a call. Most are down nowhere and far below their caps, which shows
+    /// without a look at who is alive and which second it is: counts that are past are too high.
+    #[inline]
+    pub(crate) fn can_take(&self, gateway: &GatewayTerms, data_centre: &str, at: i64) -> bool {
+        let Some(row) = self.gateway(gateway.id) else { return true };
+        let word = |n: usize| row.row[n].load(Relaxed);
+        let cells = row.row[gateway::CELLS..gateway::KNOWN].iter();
+        let calls: u64 = cells.map(|cell| u64::from(count_of(cell.load(Relaxed)))).sum();
+        // No cap, which is 0, becomes the highest.
+        let below = |count: u64, cap: u32| count <= u64::from(cap.wrapping_sub(1));
+        let clear = word(gateway::DOWN) == 0
+            && below(word(gateway::SECOND) & SECOND_COUNT_MAX, gateway.max_cps)
+            && below(calls, gateway.conc_calls)
+            && self.owners_high() <= NEAR_OWNERS;
+        clear || self.can_take_counted(&row, gateway, data_centre, at)
+    }
+
+    #[cold]
+    fn can_take_counted(
+        &self,
+        row: &GatewayAt<'_>,
+        gateway: &GatewayTerms,
+        data_centre: &str,
+        at: i64,
+    ) -> bool {
+        (!gateway.health_checked || self.is_healthy_at(row, data_centre))
+            && (gateway.max_cps == 0 || begun_at(row, at) < gateway.max_cps)
+            && (gateway.conc_calls == 0 || self.in_progress_at(row) < gateway.conc_calls)
+    }
+
     pub(crate) fn begun_in_second(&self, gateway_id: u32, at: i64) -> u32 {
         self.gateway(gateway_id).map_or(0, |row| begun_at(&row, at))
     }
 
     /// The owner's cell at a gateway, while the owner's registration stands.
-    fn own_cell(&self, owner: OwnerId, at: &GatewayAt<'_>) -> Option<&AtomicU64> {
+    fn own_cell<'a>(&'a self, owner: OwnerId, at: &GatewayAt<'a>) -> Option<&'a AtomicU64> {
         let slot = usize::from(owner.slot);
         if self.owner_epoch(slot) != Some(owner.epoch) {
             return None;
         }
-        self.row::<MAX_OWNERS>(self.layout.cells, at.n)?.get(slot)
+        self.cell(at, slot)
     }
 }
 

@@ -11,29 +11,34 @@ use crate::{
     table::LiveTable,
 };
 
-/// Places of a gateway row's words.
+/// Places of a gateway row's words: what a decision reads of it on one cache line, the rest on the next.
 pub(crate) mod gateway {
     /// The gateway's id and one; 0 is a free row.
     pub(crate) const KEY: usize = 0;
-    /// A bit a data centre whose word on this gateway is known.
-    pub(crate) const KNOWN: usize = 1;
     /// A bit a data centre that says it is down. Zero is healthy, so that a new row is.
-    pub(crate) const DOWN: usize = 2;
+    pub(crate) const DOWN: usize = 1;
     /// Second (40 bits) and calls begun in it (24 bits).
-    pub(crate) const SECOND: usize = 3;
-    /// Calls begun since the file was made.
-    pub(crate) const BEGUN: usize = 4;
+    pub(crate) const SECOND: usize = 2;
     /// 0 nothing, 1 up, 2 down: an operator's word, before everybody else's.
-    pub(crate) const OPERATOR: usize = 5;
+    pub(crate) const OPERATOR: usize = 3;
+    /// Cells of the first owners.
+    pub(crate) const CELLS: usize = 4;
+    /// A bit a data centre whose word on this gateway is known.
+    pub(crate) const KNOWN: usize = 8;
+    /// Calls begun since the file was made.
+    pub(crate) const BEGUN: usize = 9;
     /// What its own calls say of it; see `passive.rs`.
-    pub(crate) const PASSIVE: usize = 6;
+    pub(crate) const PASSIVE: usize = 10;
     /// Attempts and failures of two half windows.
-    pub(crate) const TALLY: usize = 7;
+    pub(crate) const TALLY: usize = 11;
     /// Times that it went down by its own calls.
-    pub(crate) const TRIPS: usize = 9;
+    pub(crate) const TRIPS: usize = 13;
     /// Failures (upper half) and attempts of the window that took it down last.
-    pub(crate) const TRIPPED_BY: usize = 10;
+    pub(crate) const TRIPPED_BY: usize = 14;
 }
+
+/// Owners whose cells stand in the gateway's row; a host hardly has more.
+pub(crate) const NEAR_OWNERS: usize = gateway::KNOWN - gateway::CELLS;
 
 /// A gateway's row and its number.
 pub(crate) struct GatewayAt<'a> {
@@ -43,11 +48,24 @@ pub(crate) struct GatewayAt<'a> {
 
 impl LiveTable {
     /// The row of a gateway, if it has one.
+    #[inline]
     pub(crate) fn gateway(&self, id: u32) -> Option<GatewayAt<'_>> {
+        let n = place(id, self.layout.gateway_capacity);
+        let row = self.row::<GATEWAY_WORDS>(self.layout.gateways, n)?;
+        // Nearly all stand in their first place.
+        match row[gateway::KEY].load(Acquire) {
+            0 => None,
+            found if found == u64::from(id) + 1 => Some(GatewayAt { n, row }),
+            _ => self.displaced_gateway(id),
+        }
+    }
+
+    #[cold]
+    fn displaced_gateway(&self, id: u32) -> Option<GatewayAt<'_>> {
         let capacity = self.layout.gateway_capacity;
         let key = u64::from(id) + 1;
         let start = place(id, capacity);
-        for step in 0..MAX_PROBES.min(capacity) {
+        for step in 1..MAX_PROBES.min(capacity) {
             let n = (start + step) & (capacity - 1);
             let row = self.row::<GATEWAY_WORDS>(self.layout.gateways, n)?;
             match row[gateway::KEY].load(Acquire) {
@@ -87,6 +105,7 @@ impl LiveTable {
         self.gateway(gateway_id).is_none_or(|at| self.is_healthy_at(&at, data_centre))
     }
 
+    #[inline]
     pub(crate) fn is_healthy_at(&self, at: &GatewayAt<'_>, data_centre: &str) -> bool {
         // Down is not unhealthy, but out: `standing` says so, and a plan why.
         Operator::of(at) == Operator::Up || self.probed_at(at, data_centre)

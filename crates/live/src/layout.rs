@@ -7,9 +7,9 @@
 //! ```text
 //! header        64 words   0-7 what the file is (never changes), 8-15 what calls read, 16-23 counters
 //! data centres  64 x 16    hash of the name, ready, name (8 words)
-//! owners       128 x 8     identity, epoch, boot, since
-//! gateways       n x 16    key, health known, health down, calls this second, calls begun, operator's
-//!                          word, passive state, tallies of failed attempts, trips
+//! owners       128 x 8     identity, epoch, boot, namespace, sign of life
+//! gateways       n x 16    key, health down, calls this second, operator's word, cells of the first
+//!                          four owners; health known, calls begun, passive state, tallies, trips
 //! quality        n x 48    six buckets of ten minutes: seizures, answers, failures, ended calls, talk,
 //!                          calls that rang, post-dial delay
 //! cells          n x 128   calls in progress of one gateway, a word an owner: epoch, count
@@ -176,6 +176,7 @@ pub(crate) fn check(head: &[u64; 8]) -> u64 {
 }
 
 /// Where the search for `key` begins in a table of `capacity` rows (a power of two).
+#[inline]
 pub(crate) fn place(key: u32, capacity: usize) -> usize {
     // Fibonacci hashing: ids come in runs, and this spreads runs.
     let hash = u64::from(key).wrapping_mul(0x9e37_79b9_7f4a_7c15);

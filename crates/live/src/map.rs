@@ -83,6 +83,7 @@ impl SharedWords {
     }
 
     /// The words.
+    #[inline]
     pub(crate) fn words(&self) -> &[AtomicU64] {
         // SAFETY: mmap gave `words * 8` readable and writable bytes at a page-aligned address, and they
         // stay until `self.map` is dropped, which the borrow outlives not. Every process reaches the
@@ -201,6 +202,14 @@ extern "C" fn on_bus_error(
             }
         }
     }
+}
+
+/// Seconds since the machine was started, sleep included; the same in every container of it.
+pub(crate) fn boot_s() -> u64 {
+    let mut at = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a value of ours; on failure it stays as it is.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut at) };
+    u64::try_from(at.tv_sec).unwrap_or(0)
 }
 
 /// Whether a process of this id exists, also when it belongs to somebody else or `/proc` hides it.

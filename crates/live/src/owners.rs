@@ -4,12 +4,17 @@
 //! count has an owner, and an owner that is no longer a running process is struck off. Its cells need
 //! not be cleared: they carry the epoch of the registration they belong to, and the next owner of the
 //! slot has another. Striking off is therefore one store, and cannot be interrupted half way.
+//!
+//! A process id means something in its own namespace only. Where daemon and switches run in containers
+//! of their own, each would find all others dead; so an owner of another namespace is judged by its
+//! heartbeat alone, and has a minute.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 use crate::{
     layout::{MAX_OWNERS, OWNER_WORDS, word},
-    process::{CLAIMING, Identity, boot},
+    map::boot_s,
+    process::{CLAIMING, Identity, boot, namespace},
     table::LiveTable,
 };
 
@@ -21,7 +26,14 @@ pub(crate) mod owner {
     pub(crate) const EPOCH: usize = 1;
     /// Which boot of the machine the start time belongs to.
     pub(crate) const BOOT: usize = 2;
+    /// In which namespace its process id means something; 0 where that is not known.
+    pub(crate) const NAMESPACE: usize = 3;
+    /// When it gave a sign of life last, in seconds since boot; 0 until it first does.
+    pub(crate) const BEAT: usize = 4;
 }
+
+/// How long an owner of another process-id namespace may be silent, in seconds.
+const SILENCE_S: u64 = 60;
 
 /// A registration as owner of calls. Copied freely; it means something only to the table that gave it.
 ///
@@ -74,10 +86,11 @@ impl LiveTable {
 
     /// Strikes off owners whose process has died, giving back their calls. Returns how many.
     ///
-    /// For the daemon, every second or so. It must see the switches' process ids as they do themselves:
-    /// daemon and switches share a process-id namespace, or the daemon does not call this.
+    /// For the daemon and the switches' housekeeping, every second or so. Owners whose process ids mean
+    /// nothing here, being another container's, are struck off when they have not
+    /// [given a sign of life](Self::beat) for a minute.
     pub fn reap_dead_owners(&self) -> usize {
-        let boot = boot();
+        let (boot, here, now) = (boot(), namespace(), boot_s());
         let mut reaped = 0;
         for slot in 0..self.owners_high() {
             let Some(row) = self.row::<OWNER_WORDS>(self.layout.owners, slot) else { break };
@@ -86,7 +99,14 @@ impl LiveTable {
                 continue;
             }
             let this_boot = identity & CLAIMING != 0 || row[owner::BOOT].load(Relaxed) == boot;
-            if this_boot && Identity(identity).alive() {
+            let (theirs, beat) =
+                (row[owner::NAMESPACE].load(Relaxed), row[owner::BEAT].load(Relaxed));
+            let foreign = identity & CLAIMING == 0 && theirs != here;
+            let alive = match foreign {
+                true => now.saturating_sub(beat) <= SILENCE_S,
+                false => Identity(identity).alive(),
+            };
+            if this_boot && alive {
                 continue;
             }
             // Only if the slot is still the dead one's: another may have struck it off and a third
@@ -101,6 +121,20 @@ impl LiveTable {
         reaped
     }
 
+    /// Gives a sign of life, and tells whether the registration still stands; if not, register again.
+    /// For a switch's housekeeping, about once a second.
+    #[must_use]
+    pub fn beat(&self, id: OwnerId) -> bool {
+        let slot = usize::from(id.slot);
+        if self.owner_epoch(slot) != Some(id.epoch) {
+            return false;
+        }
+        if let Some(row) = self.row::<OWNER_WORDS>(self.layout.owners, slot) {
+            row[owner::BEAT].store(boot_s(), Relaxed);
+        }
+        true
+    }
+
     fn claim_owner(&self, own: Identity) -> Option<OwnerId> {
         for slot in 0..MAX_OWNERS {
             let row = self.row::<OWNER_WORDS>(self.layout.owners, slot)?;
@@ -111,6 +145,8 @@ impl LiveTable {
             }
             // Until the top bit goes, the slot counts for nothing: the old epoch's cells stay dead.
             row[owner::BOOT].store(boot(), Relaxed);
+            row[owner::NAMESPACE].store(namespace(), Relaxed);
+            row[owner::BEAT].store(boot_s(), Relaxed);
             let epoch = row[owner::EPOCH].fetch_add(1, AcqRel).wrapping_add(1) as u32;
             if let Some(high) = self.word(word::OWNERS_HIGH) {
                 high.fetch_max(slot as u64 + 1, AcqRel);
@@ -122,6 +158,7 @@ impl LiveTable {
     }
 
     /// Slots that can be in use.
+    #[inline]
     pub(crate) fn owners_high(&self) -> usize {
         let high = self.word(word::OWNERS_HIGH).map_or(0, |w| w.load(Acquire));
         usize::try_from(high).unwrap_or(MAX_OWNERS).min(MAX_OWNERS)

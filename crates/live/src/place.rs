@@ -8,6 +8,7 @@ use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path, sync::atomic::Orde
 
 use crate::{
     error::LiveError,
+    health::{NEAR_OWNERS, gateway},
     layout::{CENTRE_WORDS, GATEWAY_WORDS, MAX_DATA_CENTRES, ORG_WORDS, QUALITY_WORDS, word},
     table::{LiveSpec, LiveTable},
 };
@@ -81,13 +82,19 @@ impl LiveTable {
     fn copy_to(&self, new: &Self) {
         let parts = [
             (self.layout.centres, MAX_DATA_CENTRES * CENTRE_WORDS),
-            (self.layout.gateways, self.layout.gateway_capacity * GATEWAY_WORDS),
             (self.layout.quality, self.layout.gateway_capacity * QUALITY_WORDS),
             (self.layout.orgs, self.layout.org_capacity * ORG_WORDS),
             (word::GENERATION, 2), // And the shutdown flag.
             (word::CLOCK, 2),      // And trouble.
         ];
-        for at in parts.into_iter().flat_map(|(first, words)| first..first + words) {
+        // A gateway's row but for the cells in it.
+        let gateways = (0..self.layout.gateway_capacity).flat_map(|n| {
+            let row = self.layout.gateways + n * GATEWAY_WORDS;
+            let after = gateway::CELLS + NEAR_OWNERS;
+            [(row, gateway::CELLS), (row + after, GATEWAY_WORDS - after)]
+        });
+        for at in parts.into_iter().chain(gateways).flat_map(|(first, words)| first..first + words)
+        {
             if let (Some(from), Some(to)) = (self.word(at), new.word(at)) {
                 to.store(from.load(Relaxed), Relaxed);
             }

@@ -13,7 +13,7 @@ use std::{
 
 use fsx_core::{
     Nano,
-    data::{GatewayLoad, LiveView, Standing},
+    data::{GatewayLoad, GatewayTerms, LiveView, Standing},
     profile::Quality,
 };
 
@@ -195,11 +195,13 @@ impl LiveTable {
         }
     }
 
+    #[inline]
     pub(crate) fn word(&self, at: usize) -> Option<&AtomicU64> {
         self.map.words().get(at)
     }
 
     /// The `n`th row of `N` words of the part that begins at `base`.
+    #[inline]
     pub(crate) fn row<const N: usize>(&self, base: usize, n: usize) -> Option<&[AtomicU64; N]> {
         self.map.words().get(base + n * N..)?.first_chunk()
     }
@@ -212,6 +214,7 @@ impl LiveTable {
 }
 
 impl LiveView for LiveTable {
+    #[inline]
     fn healthy(&self, gateway_id: u32, data_centre: &str) -> bool {
         self.is_healthy(gateway_id, data_centre)
     }
@@ -224,10 +227,17 @@ impl LiveView for LiveTable {
         self.begun_in_second(gateway_id, at)
     }
 
+    #[inline]
     fn gateway_load(&self, gateway_id: u32, data_centre: &str, at: i64) -> GatewayLoad {
         self.load_of(gateway_id, data_centre, at)
     }
 
+    #[inline]
+    fn takes(&self, gateway: &GatewayTerms, data_centre: &str, at: i64) -> bool {
+        self.can_take(gateway, data_centre, at)
+    }
+
+    #[inline]
     fn spend(&self, org_id: u32) -> Option<Nano> {
         self.spend_of(org_id)
     }
@@ -236,6 +246,7 @@ impl LiveView for LiveTable {
         self.quality_of(gateway_id)
     }
 
+    #[inline]
     fn all_ordinary(&self) -> bool {
         !self.trouble()
     }

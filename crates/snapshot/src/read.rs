@@ -26,8 +26,8 @@ use fsx_core::{
 use crate::layout::{
     AT_BUILT, AT_COUNTRY, AT_FILE_LEN, AT_FLAGS, AT_FORMAT, AT_GENERATION, AT_HEADER_CRC,
     AT_HORIZON, AT_REFERENCE, AT_SECTIONS, AT_TABLE, ENTRY_RATE, ENTRY_TIED, FLAG_OVERRIDES,
-    FLAG_SHORTER, FORMAT, HEADER, HEADS, MAGIC, NONE, OFFERS_PER_LINE, Section, TABLE_ROW, i64_at,
-    u16_at, u32_at, u64_at,
+    FLAG_SHORTER, FORMAT, HEADER, HEADS, MAGIC, NONE, OFFER, OFFERS_PER_LINE, Section, TABLE_ROW,
+    i64_at, u16_at, u32_at, u64_at,
 };
 
 /// Why bytes are not a snapshot. The reader keeps what it had.
@@ -304,6 +304,25 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
         self.bytes.as_ref().get(from..from + size).unwrap_or_default()
     }
 
+    /// One row of `N` bytes, whose fields then need no further checks.
+    #[inline]
+    fn fixed<const N: usize>(&self, section: Section, at: u32) -> Option<&[u8; N]> {
+        debug_assert_eq!(Section::ROW[section as usize], N);
+        let span = &self.spans[section as usize];
+        if at >= span.rows {
+            return None;
+        }
+        self.bytes.as_ref().get(span.from + at as usize * N..)?.first_chunk()
+    }
+
+    /// All rows of a section of `N` bytes a row.
+    fn rows_of<const N: usize>(&self, section: Section) -> &[[u8; N]] {
+        debug_assert_eq!(Section::ROW[section as usize], N);
+        let span = &self.spans[section as usize];
+        let end = span.from + span.rows as usize * N;
+        self.bytes.as_ref().get(span.from..end).unwrap_or_default().as_chunks().0
+    }
+
     fn rows(&self, section: Section) -> u32 {
         self.spans[section as usize].rows
     }
@@ -393,18 +412,30 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
             return first;
         }
         let low = (key.0 % below) as u32;
-        let (mut from, mut to) = (first, first.saturating_add(count));
-        while from < to {
-            let middle = from + (to - from) / 2;
-            if u32_at(self.row(Section::Intervals, middle), 0) <= low {
-                from = middle + 1;
-            } else {
-                to = middle;
-            }
-        }
-        u32_at(self.row(Section::Intervals, from.saturating_sub(1)), 4)
+        let (first, end) = (first as usize, (first as usize).saturating_add(count as usize));
+        let run = self.rows_of::<8>(Section::Intervals).get(first..end).unwrap_or_default();
+        line_in(run, low)
     }
 }
+
+/// The list of the last interval of a head that does not begin after `low`.
+fn line_in(mut run: &[[u8; 8]], low: u32) -> u32 {
+    let begins = |row: &[u8; 8]| u64::from_le_bytes(*row) as u32;
+    while run.len() > 16 * ROWS_A_LINE {
+        let (left, right) = run.split_at(run.len() / 2);
+        run = if right.first().is_some_and(|row| begins(row) <= low) { right } else { left };
+    }
+    // One row of each cache line first: their loads do not wait for each other, as the steps of a
+    // search do, so a cold run costs about one trip to memory instead of four.
+    let lines = run.iter().step_by(ROWS_A_LINE).filter(|row| begins(row) <= low).count();
+    let line = run.get(lines.saturating_sub(1) * ROWS_A_LINE..).unwrap_or_default();
+    let line = line.get(..ROWS_A_LINE).unwrap_or(line);
+    let rows = line.iter().filter(|row| begins(row) <= low).count();
+    line.get(rows.saturating_sub(1)).map_or(0, |row| (u64::from_le_bytes(*row) >> 32) as u32)
+}
+
+/// Intervals in a cache line.
+const ROWS_A_LINE: usize = 8;
 
 fn index(at: u32) -> Index {
     if at == NONE { Index::NONE } else { Index(at) }
@@ -419,6 +450,7 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
         self.settings
     }
 
+    #[inline]
     fn org(&self, org_id: u32) -> Option<Org> {
         let row = self.org_row(org_id);
         if row.is_empty() {
@@ -436,6 +468,7 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
         })
     }
 
+    #[inline]
     fn is_emergency(&self, country: Option<Country>, dialled: &[u8]) -> bool {
         let row = self.country_row(country);
         let (first, count) = (u32_at(row, 12), u32_at(row, 16));
@@ -456,6 +489,7 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
         (!row.is_empty()).then(|| index(u32_at(row, 0)))
     }
 
+    #[inline]
     fn normalise_rule(&self, country: Option<Country>, n: u32) -> Option<Rewrite<'_>> {
         let row = self.country_row(country);
         if n >= u32_at(row, 8) {
@@ -464,6 +498,7 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
         self.rewrite(u32_at(row, 4).checked_add(n)?)
     }
 
+    #[inline]
     fn dialling_rule(&self, org_id: u32, n: u32) -> Option<DiallingRule<'_>> {
         let at = self.lower_bound(Section::DiallingRules, |row| u32_at(row, 0) < org_id);
         let row = self.row(Section::DiallingRules, at.checked_add(n)?);
@@ -474,6 +509,7 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
         Some(DiallingRule { id: u32_at(row, 4), block: u32_at(row, 8) != 0, pattern })
     }
 
+    #[inline]
     fn offers(&self, number: Key) -> OfferList {
         self.list_at(self.line_of(number))
     }
@@ -494,14 +530,16 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
         Some(Offer { band, carrier: Index(u32::from(u16_at(row, 4))), prefix_len: row[6] })
     }
 
+    #[inline]
     fn ranked_len(&self, list: OfferList) -> u32 {
         let header = self.row(Section::Offers, list.first.saturating_sub(1));
         u32_at(header, 4).min(list.len)
     }
 
+    #[inline]
     fn ranked(&self, list: OfferList, n: u32) -> Option<Ranked> {
-        let row = self.row(Section::Offers, list.first.checked_add(n)?);
-        (!row.is_empty() && row[7] & ENTRY_RATE != 0).then(|| Ranked {
+        let row = self.fixed::<OFFER>(Section::Offers, list.first.checked_add(n)?)?;
+        (row[7] & ENTRY_RATE != 0).then(|| Ranked {
             carrier: Index(u32::from(u16_at(row, 4))),
             rate: Index(u32_at(row, 0)),
             prefix_len: row[6],
@@ -537,15 +575,17 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
         (!row.is_empty() && of(row) == wanted).then(|| Index(u32_at(row, 12)))
     }
 
+    #[inline]
     fn data_centre_bit(&self, name: &str) -> u64 {
         let count = self.rows(Section::DataCentres).min(64);
         let named = |at: u32| self.text(u32_at(self.row(Section::DataCentres, at), 0)) == name;
         (0..count).find(|&at| named(at)).map_or(0, |at| 1 << at)
     }
 
+    #[inline]
     fn carrier_terms(&self, at: Index) -> Option<CarrierTerms> {
-        let row = self.row(Section::Carriers, at.0);
-        (!row.is_empty()).then(|| CarrierTerms {
+        let row = self.fixed::<32>(Section::Carriers, at.0)?;
+        Some(CarrierTerms {
             id: u32_at(row, 0),
             closed_loop: u32_at(row, 8) & 1 != 0,
             private_services: u32_at(row, 8) & 2 != 0,
@@ -576,9 +616,10 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
         })
     }
 
+    #[inline]
     fn gateway_terms(&self, at: Index) -> Option<GatewayTerms> {
-        let row = self.row(Section::GatewayTerms, at.0);
-        (!row.is_empty()).then(|| GatewayTerms {
+        let row = self.fixed::<32>(Section::GatewayTerms, at.0)?;
+        Some(GatewayTerms {
             data_centres: u64_at(row, 0),
             id: u32_at(row, 8),
             conc_calls: u32_at(row, 12),
