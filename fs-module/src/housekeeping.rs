@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use fsx_seam::{clock, guard::Site};
 
-use crate::{health, host::register, world};
+use crate::{health, host::register, record, world};
 
 /// How often a newer snapshot is looked for, in milliseconds.
 const EVERY_MS: u32 = 100;
@@ -20,7 +20,8 @@ const WATCH_ROUNDS: u64 = 5;
 const REAP_ROUNDS: u64 = 10;
 
 /// One round looks for a newer snapshot; every fifth for gateways whose health changed and whether the
-/// live table is where it was, every tenth for dead processes.
+/// live table is where it was, every tenth for dead processes and for
+/// a place for the records that have none.
 pub(crate) struct Housekeeping;
 
 impl register::Housekeeping for Housekeeping {
@@ -46,6 +47,7 @@ impl register::Housekeeping for Housekeeping {
         }
         if round % REAP_ROUNDS == REAP_ROUNDS - 1 {
             world.reap();
+            record::retry(world);
         }
         clock::pause_ms(EVERY_MS);
         true
@@ -64,6 +66,7 @@ impl register::CoreShutdown for CoreShutdown {
     fn begun() {
         if let Some(world) = world::get() {
             world.stop();
+            record::give_up(world);
         }
     }
 }

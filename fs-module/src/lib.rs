@@ -48,6 +48,7 @@ mod stats;
 #[allow(unsafe_code)]
 mod sys;
 mod vars;
+mod waiting;
 mod world;
 mod xml;
 

@@ -2,8 +2,10 @@
 //! a gateway outlives the caller's, the record waits for its end.
 //!
 //! It goes to the daemon if that takes it by a short deadline, else to the spool file, which the
-//! daemon takes later. When neither works the record is written whole into FreeSWITCH's log: a
-//! record is money.
+//! daemon takes later. When neither works it waits in memory and is tried again ([`crate::waiting`]); what
+//! cannot wait is written whole into FreeSWITCH's log: a record is money.
+
+use std::sync::atomic::AtomicU64;
 
 use fsx_seam::{
     clock::Deadline,
@@ -22,6 +24,9 @@ use crate::{
     vars,
     world::{self, Setup, World},
 };
+
+/// How long one round of trying again may take, in milliseconds.
+const RETRY_MS: u32 = 300;
 
 /// Hears of the end of every leg.
 pub(crate) struct LegEnd;
@@ -110,10 +115,67 @@ fn record_of(setup: &Setup, session: Session<'_>, call: Call, store_only: bool) 
     }
 }
 
+/// Finds a place for a record. Where there is none now, it waits for one.
 fn deliver(world: &World, setup: &Setup, record: CallRecord) {
     static SAID: OnceAMinute = OnceAMinute::new();
+    match place(world, setup, &record) {
+        Ok(counter) => count(counter),
+        // Nobody will try again.
+        Err(error) if world.stopping() => lost(world, &record, &error),
+        Err(error) => match world.waiting.keep(record) {
+            Ok(()) => SAID.write(
+                Level::Error,
+                format_args!("fsx: {} records wait in memory: {error}", world.waiting.len()),
+            ),
+            Err(record) => lost(world, &record, &error),
+        },
+    }
+}
+
+/// Tries again to find a place for the records that wait, until one finds none. For housekeeping.
+pub(crate) fn retry(world: &World) {
+    let setup = world.setup();
+    let deadline = Deadline::after_ms(RETRY_MS);
+    let mut placed = 0;
+    while !deadline.passed()
+        && let Some(record) = world.waiting.take()
+    {
+        match place(world, &setup, &record) {
+            Ok(counter) => {
+                count(counter);
+                placed += 1;
+            }
+            // The switch ends while we try: nobody comes after us.
+            Err(error) if world.stopping() => lost(world, &record, &error),
+            Err(_) => {
+                world.waiting.put_back(record);
+                break;
+            }
+        }
+    }
+    if placed > 0 {
+        let left = world.waiting.len();
+        log::notice(format_args!("fsx: {placed} records that waited have a place, {left} wait on"));
+    }
+}
+
+/// The switch ends: what still waits and finds no place now is written into the log.
+pub(crate) fn give_up(world: &World) {
+    retry(world);
+    while let Some(record) = world.waiting.take() {
+        lost(world, &record, "the switch ends");
+    }
+}
+
+/// Gives a record to the daemon or the spool, and tells which counter counts it.
+fn place<'a>(
+    world: &'a World,
+    setup: &Setup,
+    record: &CallRecord,
+) -> Result<&'a AtomicU64, String> {
+    static SAID: OnceAMinute = OnceAMinute::new();
     let deadline = Deadline::after_ms(setup.config.record_timeout_ms);
-    let done = match (&setup.asker, &setup.spool) {
+    match (&setup.asker, &setup.spool) {
         (Some(asker), Some(spool)) => match hand_over(asker, spool, record.clone(), deadline) {
             Ok(Taken::Daemon) => Ok(&world.stats.records_delivered),
             Ok(Taken::Spool { because }) => {
@@ -126,7 +188,7 @@ fn deliver(world: &World, setup: &Setup, record: CallRecord) {
             Err(error) => Err(error.to_string()),
         },
         (None, Some(spool)) => spool
-            .append(&record)
+            .append(record)
             .map(|()| &world.stats.records_spooled)
             .map_err(|error| error.to_string()),
         (Some(asker), None) => asker
@@ -134,15 +196,14 @@ fn deliver(world: &World, setup: &Setup, record: CallRecord) {
             .map(|()| &world.stats.records_delivered)
             .map_err(|error| error.to_string()),
         (None, None) => Err("neither socket nor spool is configured".to_owned()),
-    };
-    match done {
-        Ok(counter) => count(counter),
-        Err(error) => {
-            count(&world.stats.records_lost);
-            log::error(format_args!("fsx: record of {} has no place: {error}", record.id));
-            let json = serde_json::to_string(&record).unwrap_or_default();
-            // Whole, past the limit on ordinary lines: it can be fed in by hand from here.
-            host::log::line(host::log::Level::Error, &format!("fsx: lost record {json}"));
-        }
     }
+}
+
+/// The last place of all: the log, whole, past the limit on ordinary lines, so that it can be fed in by
+/// hand from there.
+fn lost(world: &World, record: &CallRecord, why: &str) {
+    count(&world.stats.records_lost);
+    log::error(format_args!("fsx: record of {} has no place: {why}", record.id));
+    let json = serde_json::to_string(record).unwrap_or_default();
+    host::log::line(host::log::Level::Error, &format!("fsx: lost record {json}"));
 }

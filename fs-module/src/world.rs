@@ -4,11 +4,9 @@
 //! lock that is held for the copying of a pointer, so a call sees one state of each, and keeps the
 //! snapshot that it began with.
 
-use std::{
-    sync::{
-        Arc, OnceLock, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+use std::sync::{
+    Arc, OnceLock, PoisonError, RwLock,
+    atomic::{AtomicBool, Ordering::Relaxed},
 };
 
 use fsx_seam::{
@@ -26,6 +24,7 @@ use crate::{
     events, health, host,
     live::{self, Live},
     stats::{Stats, count},
+    waiting::Waiting,
 };
 
 /// The routing data of one generation, mapped.
@@ -91,6 +90,8 @@ pub(crate) struct World {
     stopping: AtomicBool,
     /// Calls in progress.
     pub(crate) calls: Calls,
+    /// Records without a place.
+    pub(crate) waiting: Waiting,
     /// Health of the gateways, as seen last.
     pub(crate) health: health::Seen,
     /// Counters.
@@ -127,6 +128,7 @@ pub(crate) fn make() -> &'static World {
         said_missing: AtomicBool::new(false),
         stopping: AtomicBool::new(false),
         calls: Calls::default(),
+        waiting: Waiting::default(),
         health: health::Seen::default(),
         stats: Stats::default(),
     });

@@ -273,17 +273,43 @@ fn records_wait_or_are_discarded_as_asked() {
 }
 
 #[test]
-fn a_record_without_a_place_is_written_to_the_log_whole() {
+fn a_record_without_a_place_waits_for_one() {
     let mut script = Script::with_data();
     script.params.retain(|line| !line.contains("\tspool\t"));
-    script.param("settings", "spool", "/nonexistent/spool");
+    let folder = script.path("later");
+    let spool = folder.join("spool");
+    script.param("settings", "spool", &spool.display().to_string());
     let host = Host::start(&script);
-    host.begin("nowhere", "07700900123", "37");
-    host.say("outcome\ta\t16");
-    host.say("app");
-    let said = host.say("state\treporting");
+    let call = |id: &str| {
+        host.begin(id, "07700900123", "37");
+        host.say("outcome\ta\t16");
+        host.say("app");
+        host.say("state\treporting")
+    };
+    let said = call("patient");
+    assert!(said.contains("fsx: 1 records wait in memory: spool "), "{said}");
+    call("patient too");
+    assert!(host.api("status").contains("records waiting 2"), "{}", host.api("status"));
+
+    fs::create_dir(&folder).expect("the folder");
+    let placed = (0..20).any(|_| {
+        host.say("runtime");
+        host.api("status").contains("records waiting 0")
+    });
+    assert!(placed, "{}", host.api("status"));
+    let text = fs::read_to_string(&spool).expect("the spool");
+    let (patient, too) = (text.find("\"patient\""), text.find("\"patient too\""));
+    assert!(patient.is_some() && patient < too, "each once and in order: {text}");
+    assert_eq!(text.lines().count(), 2, "{text}");
+
+    // A record that waits when the switch ends is written into the log whole.
+    fs::remove_dir_all(&folder).expect("removes");
+    call("nowhere");
+    let said = host.say("shutdown");
     assert!(said.contains("fsx: lost record {\"id\":\"nowhere\""), "{said}");
     assert!(host.api("status").contains("records_lost 1"));
+    let said = call("too late");
+    assert!(said.contains("fsx: lost record {\"id\":\"too late\""), "{said}");
     host.end();
 }
 

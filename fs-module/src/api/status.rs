@@ -23,6 +23,7 @@ struct Status {
     generation: u64,
     counters: Vec<(&'static str, u64)>,
     in_progress: usize,
+    waiting: usize,
     panics: u64,
 }
 
@@ -76,6 +77,7 @@ impl Status {
             generation,
             counters: world.stats.all(),
             in_progress: world.calls.len(),
+            waiting: world.waiting.len(),
             panics: guard::panics(),
         }
     }
@@ -92,9 +94,10 @@ impl Status {
         let counted: Vec<String> =
             self.counters.iter().map(|(name, n)| format!("{name} {n}")).collect();
         text.push_str(&format!(
-            "{:<12} in progress {}, {}\n",
+            "{:<12} in progress {}, records waiting {}, {}\n",
             "calls",
             self.in_progress,
+            self.waiting,
             counted.join(", ")
         ));
         text
@@ -105,6 +108,7 @@ impl Status {
         all.insert("generation".to_owned(), json!(self.generation));
         all.insert("panics_total".to_owned(), json!(self.panics));
         all.insert("calls_in_progress".to_owned(), json!(self.in_progress));
+        all.insert("records_waiting".to_owned(), json!(self.waiting));
         for (name, said) in &self.lines {
             all.insert(name.replace(' ', "_"), json!(said));
         }
