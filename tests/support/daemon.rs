@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     path::PathBuf,
     process::{Command, Output},
     time::Duration,
@@ -151,6 +151,22 @@ impl Daemon {
     /// Whether it was started and still runs.
     pub fn alive(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| child.ended().is_none())
+    }
+
+    /// Its process.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    #[track_caller]
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().map_or_else(|| panic!("fsxinetd does not run"), ChildGuard::pid)
+    }
+
+    /// Where it takes calls.
+    #[must_use]
+    pub fn event_socket(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.esl.port()))
     }
 
     /// What it wrote since its last start.

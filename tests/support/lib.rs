@@ -10,6 +10,7 @@
 //! - [`freeswitch`], [`opensips`], [`sipp`], [`daemon`]: one guard for each program;
 //! - [`esl`], [`mi`]: how to ask the two switches;
 //! - [`deck`]: a small LCR database;
+//! - [`load`], [`open_loop`]: many calls at once, and questions at a fixed rate;
 //! - [`expect`]: comparing a call record with what a scenario expects;
 //! - [`mod@bench`], [`rig`]: all of it put together, and as the scenarios use it;
 //! - [`accounts`]: whether nothing was lost.
@@ -27,7 +28,9 @@ pub mod deck;
 pub mod esl;
 pub mod expect;
 pub mod freeswitch;
+pub mod load;
 pub mod mi;
+pub mod open_loop;
 pub mod opensips;
 pub mod place;
 pub mod ports;

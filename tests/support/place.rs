@@ -90,7 +90,9 @@ fn switch(
     }
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
+/// A program on `PATH`, or where Debian keeps daemons.
+#[must_use]
+pub fn on_path(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path)
         // Where Debian keeps the switches and a user's PATH does not look.
