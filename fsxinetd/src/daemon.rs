@@ -93,6 +93,10 @@ async fn run(
     tasks.spawn(cdr::spool::run(config.cdr.clone(), store.clone(), shutdown.clone()));
     tasks.spawn(cdr::deliver::run(config.cdr.clone(), store.clone(), shutdown.clone()));
     health.set(Part::Cdr, true);
+    tasks.spawn({
+        let (store, health, shutdown) = (store.clone(), health.clone(), shutdown.clone());
+        async move { cdr::watch(&store, &health, &shutdown).await }
+    });
 
     // The policies.
     let engine = Engine::idle(&config.policy, published.clone())
@@ -133,6 +137,7 @@ async fn run(
             published: published.clone(),
             records: records.clone(),
             xml,
+            quiet: crate::net::Quiet::default(),
         },
         shutdown.clone(),
     ));
@@ -142,6 +147,7 @@ async fn run(
         published: published.clone(),
         site: config.site.clone(),
         manners: Arc::new(Manners::from(&config.policy)),
+        quiet: crate::net::Quiet::default(),
     };
     let (esl_config, policy_config) = (config.esl.clone(), config.policy.clone());
     let esl_shutdown = shutdown.clone();

@@ -20,7 +20,10 @@ use std::{
 
 use fsx_wire::{
     frame::{self, TooLong},
-    message::{Ask, DaemonStatus, Outcome, PROTOCOL, PolicyDecision, Reply, Request, WireFacts},
+    message::{
+        Ask, DaemonStatus, Destination, Outcome, PROTOCOL, PolicyDecision, Reply, Request,
+        SipRequest, WireFacts,
+    },
     record::CallRecord,
     xml::{XmlAnswer, XmlQuery},
 };
@@ -160,6 +163,21 @@ impl Asker {
         }
     }
 
+    /// Asks where a SIP request belongs.
+    ///
+    /// # Errors
+    /// [`AskError`], at the deadline at the latest.
+    pub fn destination(
+        &self,
+        request: SipRequest,
+        deadline: Deadline,
+    ) -> Result<Destination, AskError> {
+        match self.ask(Ask::Destination { request: Box::new(request) }, deadline)? {
+            Outcome::Destination(destination) => Ok(destination),
+            other => Err(not_about(&other)),
+        }
+    }
+
     /// Asks how the daemon is.
     ///
     /// # Errors
@@ -217,6 +235,11 @@ impl Asker {
         }
         match outcome {
             Outcome::Failed { reason, retry } => Err(AskError::DaemonSaid { reason, retry }),
+            Outcome::Versions { lowest, highest } => {
+                let reason =
+                    format!("it speaks protocol {lowest} to {highest}, this module {PROTOCOL}");
+                Err(AskError::DaemonSaid { reason, retry: false })
+            }
             done => Ok(done),
         }
     }

@@ -114,6 +114,20 @@ impl Frame {
     }
 }
 
+impl Frame {
+    /// What an event says: its headers, decoded. `None` for anything but a plain event.
+    #[must_use]
+    pub fn event(&self) -> Option<ChannelData> {
+        if self.header("Content-Type") != Some("text/event-plain") {
+            return None;
+        }
+        // The event's own body, where it has one, follows a blank line.
+        let end = self.body.windows(2).position(|pair| pair == b"\n\n");
+        let block = &self.body[..end.unwrap_or(self.body.len())];
+        parse_block(block).ok().map(|frame| ChannelData::new(&frame))
+    }
+}
+
 /// Kinds of frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -451,6 +465,26 @@ pub fn execute(action: &Action) -> Result<Vec<u8>, Unsendable> {
         ));
     }
     Ok(out.into_bytes())
+}
+
+/// How an [`execute`] begins.
+const EXECUTE: &[u8] = b"sendmsg\ncall-command: execute\n";
+
+/// Asks for events of this call's own. Needs no `full`.
+pub const MY_EVENTS: &[u8] = b"myevents\n\n";
+
+/// An [`execute`] under a name, which the event at its end bears as `Application-UUID`. In async mode
+/// the reply says only that it waits its turn. `None` for any other command.
+#[must_use]
+pub fn named(command: &[u8], name: &str) -> Option<Vec<u8>> {
+    let rest = command.strip_prefix(EXECUTE)?;
+    let mut out = Vec::with_capacity(command.len() + name.len() + 16);
+    out.extend_from_slice(EXECUTE);
+    out.extend_from_slice(b"Event-UUID: ");
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'\n');
+    out.extend_from_slice(rest);
+    Some(out)
 }
 
 /// Runs a command of the switch, whose reply is [`Kind::ApiResponse`]. Needs `full`.

@@ -16,6 +16,17 @@ use crate::{
 /// Version of this protocol.
 pub const PROTOCOL: u32 = 1;
 
+/// Oldest version that is still understood. A daemon asked in another says [`Outcome::Versions`], and
+/// the asker goes on in the highest that both know.
+pub const PROTOCOL_LOWEST: u32 = 1;
+
+/// The version to speak with a peer that knows `lowest` to `highest`; `None` where there is none.
+#[must_use]
+pub fn common_version(lowest: u32, highest: u32) -> Option<u32> {
+    let version = highest.min(PROTOCOL);
+    (version >= lowest.max(PROTOCOL_LOWEST)).then_some(version)
+}
+
 /// A request, module to daemon.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Request {
@@ -54,6 +65,63 @@ pub enum Ask {
         /// Which.
         query: Box<XmlQuery>,
     },
+    /// Where does a SIP request belong? What a proxy asks before it knows whose call it is.
+    Destination {
+        /// The request.
+        request: Box<SipRequest>,
+    },
+}
+
+/// A SIP request as a proxy describes it. Texts are as they came; empty where there was none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SipRequest {
+    /// `Call-ID`.
+    pub call_id: String,
+    /// `INVITE`, `REGISTER`, ….
+    pub method: String,
+    /// Request URI.
+    pub ruri: String,
+    /// URI of `From`.
+    pub from: String,
+    /// URI of `To`.
+    pub to: String,
+    /// URI of `P-Asserted-Identity`.
+    pub p_asserted: String,
+    /// The door it came in by (`trunks`, `devices`, …).
+    pub profile: String,
+    /// Address of the sender.
+    pub source_ip: String,
+    /// Address that media is to go to.
+    pub media_ip: String,
+}
+
+/// Where a request belongs. An empty text changes nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Destination {
+    /// Organisation.
+    pub org: u32,
+    /// New request URI.
+    pub ruri: String,
+    /// New `To`.
+    pub to: String,
+    /// The door it leaves by.
+    pub profile: String,
+    /// Names of headers to copy to the next leg, separated by commas.
+    pub copy_headers: String,
+    /// A header for those behind, whole.
+    pub info_header: String,
+    /// Region that takes the call.
+    pub region: String,
+    /// Environment that takes it (`RT`, `SDC`).
+    pub environment: String,
+    /// Q.850 cause of a refusal; 0 is none.
+    pub cause: u16,
+    /// Why refused.
+    pub reason: String,
+    /// Version of the policy bundle that said so.
+    pub policy_version: String,
 }
 
 /// The facts of a call as they cross the socket; see `fsx_core::CallFacts` for their meaning.
@@ -112,8 +180,17 @@ pub enum Outcome {
     Decided(PolicyDecision),
     /// The record is on disk.
     Recorded,
+    /// Where the request belongs.
+    Destination(Destination),
     /// The daemon's state.
     Status(DaemonStatus),
+    /// Not understood in the asker's version; ask again in one of these.
+    Versions {
+        /// Oldest that the daemon understands.
+        lowest: u32,
+        /// Newest that it understands.
+        highest: u32,
+    },
     /// The piece of XML, or that there is none.
     Xml(XmlAnswer),
     /// Not done, and why; the asker falls back on what it has.
@@ -167,4 +244,17 @@ pub struct DaemonStatus {
     pub generation: u64,
     /// Records waiting to be delivered.
     pub records_waiting: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_version_that_both_know() {
+        assert_eq!(common_version(PROTOCOL_LOWEST, PROTOCOL), Some(PROTOCOL));
+        assert_eq!(common_version(PROTOCOL, PROTOCOL + 7), Some(PROTOCOL));
+        assert_eq!(common_version(PROTOCOL + 1, PROTOCOL + 7), None);
+        assert_eq!(common_version(0, PROTOCOL_LOWEST - 1), None);
+    }
 }

@@ -87,6 +87,7 @@ fn serve(listener: &UnixListener, stop: &AtomicBool, says: Option<&Verdict>) -> 
                         Some(outcome) => outcome,
                         None => continue,
                     },
+                    Ask::Destination { .. } => Outcome::Destination(Default::default()),
                     Ask::Status => Outcome::Status(DaemonStatus {
                         version: "test".to_owned(),
                         generation: 5,

@@ -18,13 +18,15 @@ pub mod store;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fsx_wire::record::CallRecord;
 use metrics::{counter, gauge};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config;
-use crate::health::metrics as names;
+use crate::health::{Health, Part, metrics as names};
+use crate::shutdown::Shutdown;
 use store::{Source, Store, StoreError};
 
 /// Most records of one commit.
@@ -137,4 +139,28 @@ fn count(source: Source, put: &store::Put) {
     let source = source.as_str();
     counter!(names::CDR_TAKEN, "source" => source, "result" => "new").increment(put.new);
     counter!(names::CDR_TAKEN, "source" => source, "result" => "again").increment(put.again);
+}
+
+/// How often the store is tried out, and how often after a fault.
+const TRY_EVERY: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(2));
+
+/// Tells the daemon's health whether the store takes records, by trying: the first call record is
+/// too late to learn that the disk is full. Runs until the daemon stops.
+pub async fn watch(store: &Store, health: &Health, shutdown: &Shutdown) {
+    let mut fault = store.fault();
+    loop {
+        let tried = store.try_out().await;
+        let pause = if tried.is_ok() { TRY_EVERY.0 } else { TRY_EVERY.1 };
+        let until = tokio::time::Instant::now() + pause;
+        loop {
+            let now = fault.borrow_and_update().clone();
+            health.say(Part::Cdr, now);
+            tokio::select! {
+                () = shutdown.requested() => return,
+                () = tokio::time::sleep_until(until) => break,
+                // The store outlives this: it is borrowed.
+                _ = fault.changed() => {}
+            }
+        }
+    }
 }

@@ -10,7 +10,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 /// Version of the tables.
 const VERSION: i64 = 1;
@@ -174,6 +174,8 @@ pub struct Store {
     path: PathBuf,
     waiting: AtomicU64,
     deliver: bool,
+    /// Why the last write failed, until one succeeds.
+    fault: watch::Sender<Option<String>>,
 }
 
 impl Store {
@@ -200,7 +202,8 @@ impl Store {
                 .map_err(open)?;
         let waiting = AtomicU64::new(u64::try_from(waiting).unwrap_or(0));
         let path = path.to_owned();
-        Ok(Self { conn: Mutex::new(Some(conn)), path, waiting, deliver })
+        let fault = watch::Sender::new(None);
+        Ok(Self { conn: Mutex::new(Some(conn)), path, waiting, deliver, fault })
     }
 
     /// Takes the connection out, opened again where the last one failed. Whoever is done with it puts
@@ -250,14 +253,54 @@ impl Store {
         dead: &[DeadLetter],
     ) -> Result<Put, StoreError> {
         let state = if self.deliver { "waiting" } else { "kept" };
-        let mut held = self.conn.lock().await;
-        let mut conn = self.take(&mut held).await?;
-        let put = put_in(&mut conn, source, state, records, dead).await?;
-        *held = Some(conn);
+        let put = async {
+            let mut held = self.conn.lock().await;
+            let mut conn = self.take(&mut held).await?;
+            let put = put_in(&mut conn, source, state, records, dead).await?;
+            *held = Some(conn);
+            Ok(put)
+        };
+        let put = self.noted(put.await)?;
         if self.deliver {
             self.waiting.fetch_add(put.new, Relaxed);
         }
         Ok(put)
+    }
+
+    /// Writes something that changes nothing, down to the disk: whether it takes records is known
+    /// before one comes.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn try_out(&self) -> Result<(), StoreError> {
+        let tried = async {
+            let mut held = self.conn.lock().await;
+            let mut conn = self.take(&mut held).await?;
+            sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut conn).await?;
+            *held = Some(conn);
+            Ok(())
+        };
+        self.noted(tried.await)
+    }
+
+    /// Why it takes no records, as of the last write; changes are told.
+    #[must_use]
+    pub fn fault(&self) -> watch::Receiver<Option<String>> {
+        self.fault.subscribe()
+    }
+
+    /// Notes how a write ended.
+    fn noted<T>(&self, written: Result<T, StoreError>) -> Result<T, StoreError> {
+        let fault = written.as_ref().err().map(|error| match error {
+            StoreError::Failed { why } => why.clone(),
+            other => other.to_string(),
+        });
+        self.fault.send_if_modified(|last| {
+            let changed = *last != fault;
+            *last = fault;
+            changed
+        });
+        written
     }
 
     /// Records whose time to be delivered has come, the longest waiting first.

@@ -267,3 +267,46 @@ async fn a_folder_among_the_taken_files_holds_nothing_up() {
     assert!(fault.contains("spool.jsonl.taking.1: is not a regular file"), "{fault}");
     assert_eq!(ids(dir.path()).await, ["r1"]);
 }
+
+/// Whoever asks `/readyz` must not hear that records are taken while the disk takes none.
+#[tokio::test]
+async fn health_follows_the_store() {
+    use crate::health::{Health, Part};
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("cdr.sqlite");
+    let store = Arc::new(store::Store::open(&path, false).await.expect("a store"));
+    let health = Health::new(crate::published::PublishedHandle::new(), Duration::ZERO);
+    health.set(Part::Cdr, true);
+    let (stopper, shutdown) = shutdown::pair();
+    let watching = tokio::spawn({
+        let (store, health) = (store.clone(), health.clone());
+        async move { watch(&store, &health, &shutdown).await }
+    });
+    let says = |wanted: bool| {
+        let health = health.clone();
+        async move {
+            let started = Instant::now();
+            loop {
+                let (_, checks) = health.report();
+                let check = checks.into_iter().find(|c| c.name == "cdr").expect("a check");
+                if check.state.is_ok() == wanted {
+                    return check.state;
+                }
+                assert!(started.elapsed() < Duration::from_secs(20), "{check:?}");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    };
+    says(true).await.expect("well");
+    store.fill_up(1).await;
+    let mut long = record("r1");
+    long.cause_name = "x".repeat(100_000);
+    store.put(store::Source::Socket, &[&long]).await.expect_err("no room");
+    let why = says(false).await.expect_err("not well");
+    assert!(why.contains("full"), "{why}");
+    // There is room again: nobody has to bring a record for it to be seen.
+    says(true).await.expect("well again");
+    store.put(store::Source::Socket, &[&record("r2")]).await.expect("taken");
+    assert!(stopper.drain(Duration::from_secs(5)).await);
+    watching.await.expect("no panic");
+}

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use fsx_wire::frame;
 use fsx_wire::message::{
-    Ask, DaemonStatus, Outcome, PROTOCOL, PolicyDecision, Reply, Request, Verdict, WireFacts,
+    Ask, DaemonStatus, Destination, Outcome, PROTOCOL, PROTOCOL_LOWEST, PolicyDecision, Reply,
+    Request, SipRequest, Verdict, WireFacts,
 };
 use metrics::{counter, histogram};
 
 use crate::cdr::Intake;
 use crate::health::metrics as names;
+use crate::net::Quiet;
 use crate::policy::{self, Call, Engine, Failure, Phase};
 use crate::published::PublishedHandle;
 use crate::routing;
@@ -27,46 +29,79 @@ pub struct Rooms {
     pub records: Intake,
     /// Looks XML up.
     pub xml: xml::Room,
+    /// Keeps what peers get wrong from filling the log.
+    pub quiet: Quiet,
 }
 
 /// Longest that a request may be worked on, whatever its deadline says.
 const LONGEST: Duration = Duration::from_secs(30);
 
+/// The task of the platform's bundle that says where a SIP request belongs.
+const DESTINATION: &str = "Destination::check";
+
+/// A message that is no request.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    /// What the peer is told.
+    pub(super) reply: Vec<u8>,
+    /// For the log.
+    pub(super) why: String,
+    /// It may still be a request of a later release, so that the next one may be read.
+    pub(super) is_request: bool,
+}
+
+/// Reads a message.
+///
+/// # Errors
+/// [`Unreadable`], with what the peer is to be told.
+pub(super) fn read(body: &[u8]) -> Result<Request, Unreadable> {
+    let error = match serde_json::from_slice::<Request>(body) {
+        Ok(request) if (PROTOCOL_LOWEST..=PROTOCOL).contains(&request.v) => return Ok(request),
+        Ok(request) => return Err(in_another_version(request.id, request.v)),
+        Err(error) => error,
+    };
+    counter!(names::DECIDE_REQUESTS, "kind" => "unknown").increment(1);
+    let value = serde_json::from_slice::<serde_json::Value>(body).unwrap_or_default();
+    let member = |name| value.get(name).and_then(serde_json::Value::as_u64);
+    let id = member("id");
+    // What a later version asks need not be understood to be answered.
+    if let (Some(id), Some(v)) = (id, member("v").and_then(|v| u32::try_from(v).ok()))
+        && !(PROTOCOL_LOWEST..=PROTOCOL).contains(&v)
+    {
+        return Err(in_another_version(id, v));
+    }
+    Err(unreadable(id, &format!("the request cannot be read: {error}")))
+}
+
+fn in_another_version(id: u64, v: u32) -> Unreadable {
+    let outcome = Outcome::Versions { lowest: PROTOCOL_LOWEST, highest: PROTOCOL };
+    let reply = encode(&Reply { id, outcome }).unwrap_or_default();
+    let why = format!("asked in protocol {v}, expected {PROTOCOL_LOWEST} to {PROTOCOL}");
+    Unreadable { reply, why, is_request: true }
+}
+
+/// What a peer is told whose message is none; without a number of its own it is answered as 0.
+pub(super) fn unreadable(id: Option<u64>, why: &str) -> Unreadable {
+    let outcome = Outcome::Failed { reason: why.to_owned(), retry: false };
+    let reply = encode(&Reply { id: id.unwrap_or(0), outcome }).unwrap_or_default();
+    Unreadable { reply, why: why.to_owned(), is_request: id.is_some() }
+}
+
 impl Rooms {
-    /// The framed reply; `None` where nobody waits for it any more, or nobody could be told.
-    pub(super) async fn answer(&self, body: &[u8], came: Instant) -> Option<Vec<u8>> {
-        let (id, deadline, outcome) = match serde_json::from_slice::<Request>(body) {
-            Ok(request) if request.v != PROTOCOL => {
-                let reason = format!("protocol {}, expected {PROTOCOL}", request.v);
-                (request.id, None, Outcome::Failed { reason, retry: false })
+    /// The framed reply; `None` where nobody waits for it any more.
+    pub(super) async fn answer(&self, request: Request, came: Instant) -> Option<Vec<u8>> {
+        let within = Duration::from_millis(request.deadline_ms.into()).min(LONGEST);
+        let deadline = came + within;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let work = self.outcome(request.ask, left);
+        let outcome = tokio::time::timeout_at(deadline.into(), work).await.ok();
+        match outcome.filter(|_| Instant::now() <= deadline) {
+            Some(outcome) => encode(&Reply { id: request.id, outcome }),
+            None => {
+                counter!(names::DECIDE_LATE).increment(1);
+                None
             }
-            Ok(request) => {
-                let within = Duration::from_millis(request.deadline_ms.into()).min(LONGEST);
-                let deadline = came + within;
-                let left = deadline.saturating_duration_since(Instant::now());
-                let work = self.outcome(request.ask, left);
-                match tokio::time::timeout_at(deadline.into(), work).await {
-                    Ok(outcome) => (request.id, Some(deadline), outcome),
-                    Err(_) => {
-                        counter!(names::DECIDE_LATE).increment(1);
-                        return None;
-                    }
-                }
-            }
-            Err(error) => {
-                counter!(names::DECIDE_REQUESTS, "kind" => "unknown").increment(1);
-                tracing::warn!("decision socket: a request that cannot be read: {error}");
-                let id =
-                    serde_json::from_slice::<serde_json::Value>(body).ok()?.get("id")?.as_u64()?;
-                let reason = format!("the request cannot be read: {error}");
-                (id, None, Outcome::Failed { reason, retry: false })
-            }
-        };
-        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
-            counter!(names::DECIDE_LATE).increment(1);
-            return None;
         }
-        encode(&Reply { id, outcome })
     }
 
     async fn outcome(&self, ask: Ask, left: Duration) -> Outcome {
@@ -80,7 +115,9 @@ impl Rooms {
                 match self.records.take(*record).await {
                     Ok(()) => Outcome::Recorded,
                     Err(error) => {
-                        tracing::error!("call record not taken: {error}");
+                        if let Some(more) = self.quiet.say("record") {
+                            tracing::error!(more, "call record not taken: {error}");
+                        }
                         Outcome::Failed { reason: error.to_string(), retry: true }
                     }
                 }
@@ -92,6 +129,10 @@ impl Rooms {
                     Err(reason) => Outcome::Failed { reason, retry: true },
                 }
             }
+            Ask::Destination { request } => {
+                counter!(names::DECIDE_REQUESTS, "kind" => "destination").increment(1);
+                self.destination(*request, left).await
+            }
             Ask::Status => {
                 counter!(names::DECIDE_REQUESTS, "kind" => "status").increment(1);
                 Outcome::Status(DaemonStatus {
@@ -101,6 +142,30 @@ impl Rooms {
                 })
             }
         }
+    }
+
+    /// Asks the platform's own bundle, which sets the members of the answer as variables.
+    async fn destination(&self, request: SipRequest, left: Duration) -> Outcome {
+        let started = Instant::now();
+        let call = Arc::new(Call {
+            facts: facts_of(request),
+            task: DESTINATION.to_owned(),
+            ..Call::default()
+        });
+        let (word, outcome) = match self.engine.run(Phase::Route, Arc::clone(&call), left).await {
+            Ok(outcome) => ("destination", Outcome::Destination(destination_of(outcome))),
+            Err(failure) => {
+                if let Some(more) = self.quiet.say("destination") {
+                    let call = call.facts.call_id.as_str();
+                    tracing::error!(call, more, "destination of a request: {failure}");
+                }
+                let retry = failure.passing();
+                ("fallback", Outcome::Failed { reason: failure.to_string(), retry })
+            }
+        };
+        counter!(names::DECISIONS, "source" => "socket", "outcome" => word).increment(1);
+        histogram!(names::DECISION_SECONDS, "source" => "socket").record(started.elapsed());
+        outcome
     }
 
     async fn decide(&self, facts: WireFacts, task: String, left: Duration) -> Outcome {
@@ -125,6 +190,55 @@ impl Rooms {
         histogram!(names::DECISION_SECONDS, "source" => "socket").record(started.elapsed());
         outcome
     }
+}
+
+/// The request as a policy finds it: the called user as the number, everything as variables.
+fn facts_of(request: SipRequest) -> WireFacts {
+    let user = |uri: &str| {
+        let uri = uri.split_once(':').map_or(uri, |(_, rest)| rest);
+        uri.split_once('@').map(|(user, _)| user.to_owned())
+    };
+    let caller = Some(&request.p_asserted).filter(|uri| !uri.is_empty()).unwrap_or(&request.from);
+    let (called, caller) = (user(&request.ruri).unwrap_or_default(), user(caller));
+    let vars = [
+        ("sip_method", request.method),
+        ("sip_ruri", request.ruri),
+        ("sip_from", request.from),
+        ("sip_to", request.to),
+        ("sip_p_asserted", request.p_asserted),
+        ("sip_profile", request.profile),
+        ("sip_source_ip", request.source_ip),
+        ("sip_media_ip", request.media_ip),
+    ]
+    .map(|(name, value)| (name.to_owned(), value));
+    WireFacts {
+        call_id: request.call_id,
+        called,
+        caller,
+        vars: vars.into(),
+        ..WireFacts::default()
+    }
+}
+
+fn destination_of(outcome: policy::Outcome) -> Destination {
+    let mut vars = outcome.vars;
+    let mut take = |name: &str| vars.remove(name).unwrap_or_default();
+    let mut destination = Destination {
+        org: take("dst_org").parse().unwrap_or(0),
+        ruri: take("dst_ruri"),
+        to: take("dst_to"),
+        profile: take("dst_profile"),
+        copy_headers: take("dst_copy_headers"),
+        info_header: take("dst_info_header"),
+        region: take("dst_region"),
+        environment: take("dst_environment"),
+        policy_version: outcome.policy_version,
+        ..Destination::default()
+    };
+    if let policy::Verdict::Reject { cause, reason } = outcome.verdict {
+        (destination.cause, destination.reason) = (cause, reason);
+    }
+    destination
 }
 
 fn decided(outcome: policy::Outcome) -> (&'static str, Outcome) {

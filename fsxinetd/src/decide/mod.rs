@@ -106,6 +106,7 @@ pub async fn serve(listener: Listener, config: config::Decide, rooms: Rooms, shu
             () = shutdown.requested() => return,
             accepted = listener.inner.accept() => accepted,
         };
+        let quiet = &rooms.quiet;
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -117,17 +118,25 @@ pub async fn serve(listener: Listener, config: config::Decide, rooms: Rooms, shu
             Ok(peer) if peers.allow(peer.uid()) => {}
             Ok(peer) => {
                 counter!(names::DECIDE_REFUSED, "reason" => "user").increment(1);
-                let (uid, pid) = (peer.uid(), peer.pid());
-                tracing::warn!(uid, pid, "decision socket: this user may not ask");
+                if let Some(more) = quiet.say("user") {
+                    let (uid, pid) = (peer.uid(), peer.pid());
+                    tracing::warn!(uid, pid, more, "decision socket: this user may not ask");
+                }
                 continue;
             }
             Err(error) => {
-                tracing::warn!(%error, "decision socket: cannot tell who asks");
+                if let Some(more) = quiet.say("who") {
+                    tracing::warn!(%error, more, "decision socket: cannot tell who asks");
+                }
                 continue;
             }
         }
         let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
             counter!(names::DECIDE_REFUSED, "reason" => "too_many").increment(1);
+            if let Some(more) = quiet.say("too_many") {
+                let most = config.max_connections;
+                tracing::warn!(most, more, "decision socket: more connections than it may have");
+            }
             continue;
         };
         let (config, rooms, shutdown) = (config.clone(), Arc::clone(&rooms), shutdown.clone());
@@ -165,15 +174,36 @@ async fn attend(
             Ok(Some(body)) => body,
             Ok(None) => break,
             Err(error) => {
-                tracing::warn!("decision socket: {error}; connection closed");
+                // It may be able to read why, and its maker should be able to.
+                if error.kind() == io::ErrorKind::InvalidData {
+                    let told = answer::unreadable(None, &error.to_string());
+                    let _ = replies.send(told.reply).await;
+                }
+                if let Some(more) = rooms.quiet.say("frame") {
+                    tracing::warn!(more, "decision socket: {error}; connection closed");
+                }
                 break;
             }
         };
         let came = Instant::now();
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+        let request = match answer::read(&body) {
+            Ok(request) => request,
+            Err(told) => {
+                if let Some(more) = rooms.quiet.say("request") {
+                    tracing::warn!(more, "decision socket: {}", told.why);
+                }
+                // The slot is held until there is room for the reply: this does not wait for long.
+                let sent = tokio::time::timeout(patience, replies.send(told.reply)).await;
+                if told.is_request && matches!(sent, Ok(Ok(()))) {
+                    continue;
+                }
+                break;
+            }
+        };
         let (rooms, replies, working) = (Arc::clone(&rooms), replies.clone(), shutdown.working());
         tokio::spawn(async move {
-            if let Some(reply) = rooms.answer(&body, came).await {
+            if let Some(reply) = rooms.answer(request, came).await {
                 // The channel holds as many as there are slots, so this does not wait.
                 let _ = replies.send(reply).await;
             }
@@ -185,11 +215,16 @@ async fn attend(
     let _ = writing.await;
 }
 
+/// How long a message may take from its first byte to its last. One that never ends would hold its
+/// connection's place for ever.
+const MESSAGE_WITHIN: Duration = Duration::from_secs(5);
+
 /// The next message; `None` when the peer has closed between messages.
 async fn next_request(
     reader: &mut OwnedReadHalf,
     buffer: &mut Vec<u8>,
 ) -> io::Result<Option<Vec<u8>>> {
+    let mut until = None;
     loop {
         let too_long = |e: frame::TooLong| io::Error::new(io::ErrorKind::InvalidData, e);
         if let Some((body, taken)) = frame::decode(buffer).map_err(too_long)? {
@@ -197,7 +232,16 @@ async fn next_request(
             buffer.drain(..taken);
             return Ok(Some(body));
         }
-        if reader.read_buf(buffer).await? == 0 {
+        let read = reader.read_buf(buffer);
+        let got = match until {
+            None => read.await?,
+            Some(until) => tokio::time::timeout_at(until, read).await.map_err(|_| {
+                let why = format!("a message that was not whole within {MESSAGE_WITHIN:?}");
+                io::Error::new(io::ErrorKind::InvalidData, why)
+            })??,
+        };
+        until = until.or_else(|| Some(tokio::time::Instant::now() + MESSAGE_WITHIN));
+        if got == 0 {
             return match buffer.is_empty() {
                 true => Ok(None),
                 false => Err(io::Error::new(

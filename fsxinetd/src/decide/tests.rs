@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use fsx_wire::message::{Ask, Outcome, PROTOCOL, Reply, Request, Verdict, WireFacts};
+use fsx_wire::message::{
+    Ask, Destination, Outcome, PROTOCOL, Reply, Request, SipRequest, Verdict, WireFacts,
+};
 use tokio::time::timeout;
 
 use super::*;
@@ -19,6 +21,13 @@ function decide(call)
 end
 function slow() fsx.sleep(400) end
 function broken() error('boom') end
+function destination(call)
+    if not call.vars.sip_ruri:find('acme') then return {reject = 1, reason = 'whose?'} end
+    session:setVariable('dst_org', '37')
+    session:setVariable('dst_ruri', 'sip:' .. call.number .. '@pbx1')
+    session:setVariable('dst_environment', 'RT')
+    session:setVariable('dst_info_header', 'X-From: ' .. call.vars.sip_source_ip .. ' ' .. call.caller)
+end
 ";
 
 struct Rig {
@@ -32,7 +41,8 @@ async fn rig(change: impl FnOnce(&mut config::Decide)) -> Rig {
     let bundle = dir.path().join("policies/default");
     std::fs::create_dir_all(&bundle).expect("a folder");
     let manifest = "version = \"9\"\n[route]\ndefault = \"x.lua:decide\"\nslow = \"x.lua:slow\"\n\
-                    broken = \"x.lua:broken\"\n";
+                    broken = \"x.lua:broken\"\n\
+                    \"Destination::check\" = \"x.lua:destination\"\n";
     std::fs::write(bundle.join("manifest.toml"), manifest).expect("written");
     std::fs::write(bundle.join("x.lua"), SCRIPT).expect("written");
     let policy = config::Policy {
@@ -50,8 +60,11 @@ async fn rig(change: impl FnOnce(&mut config::Decide)) -> Rig {
     change(&mut decide);
     let listener = bind(&decide).expect("a socket");
     let (stopper, shutdown) = shutdown::pair();
-    let xml = crate::xml::Room::open(&config::Xml::default(), engine.clone()).await.expect("a room");
-    tokio::spawn(serve(listener, decide, Rooms { engine, published, records, xml }, shutdown));
+    let xml =
+        crate::xml::Room::open(&config::Xml::default(), engine.clone()).await.expect("a room");
+    let quiet = crate::net::Quiet::default();
+    let rooms = Rooms { engine, published, records, xml, quiet };
+    tokio::spawn(serve(listener, decide, rooms, shutdown));
     Rig { socket, stopper, dir }
 }
 
@@ -178,16 +191,92 @@ async fn strangers_and_nonsense() {
         other => panic!("{other:?}"),
     };
     peer.send(br#"{"v": 9, "id": 4, "deadline_ms": 100, "kind": "status"}"#).await;
-    assert_eq!(reason(&mut peer).await, "protocol 9, expected 1");
+    let versions = peer.hear().await.expect("a reply");
+    assert_eq!(versions.id, 4);
+    assert!(
+        matches!(versions.outcome, Outcome::Versions { lowest: 1, highest: PROTOCOL }),
+        "{versions:?}"
+    );
+    // Also when its question is not understood.
+    peer.send(br#"{"v": 9, "id": 8, "kind": "dance"}"#).await;
+    assert!(matches!(peer.hear().await.expect("a reply").outcome, Outcome::Versions { .. }));
     peer.send(br#"{"v": 1, "id": 5, "deadline_ms": 100, "kind": "dance"}"#).await;
     assert!(reason(&mut peer).await.contains("dance"));
-    // What has no id cannot be answered, and does no harm.
-    peer.send(b"not json").await;
     peer.ask(6, 5_000, Ask::Status).await;
     assert_eq!(peer.hear().await.map(|r| r.id), Some(6));
-    // Another protocol, or a length from hell: closed.
+    // What is no request at all is told so, and closed: whoever wrote it does not speak this.
+    for nonsense in [&b"not json"[..], b"{}", b"[1, 2]", b"", b"\xff\xfe"] {
+        let mut peer = Peer::new(&rig).await;
+        peer.send(nonsense).await;
+        let reply = peer.hear().await.expect("a reply");
+        assert_eq!(reply.id, 0, "{nonsense:?}");
+        assert!(matches!(&reply.outcome, Outcome::Failed { retry: false, .. }), "{reply:?}");
+        assert!(peer.hear().await.is_none(), "{nonsense:?}");
+    }
+    // Another protocol, or a length from hell.
+    let mut peer = Peer::new(&rig).await;
     peer.stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("sent");
+    assert!(reason(&mut peer).await.contains("expected at most 1048576"));
     assert!(peer.hear().await.is_none());
+    // Half a message and no more.
+    let mut peer = Peer::new(&rig).await;
+    peer.stream.write_all(b"\0\0\0\x09{\"v").await.expect("sent");
+    peer.stream.shutdown().await.expect("shut down");
+    assert!(peer.hear().await.is_none());
+}
+
+#[tokio::test]
+async fn a_message_that_never_ends_holds_no_place() {
+    let rig = rig(|config| config.max_connections = 1).await;
+    let mut slow = Peer::new(&rig).await;
+    slow.stream.write_all(b"\0\0\0\x09{").await.expect("sent");
+    let started = Instant::now();
+    let reply = slow.hear().await.expect("a reply");
+    assert!(
+        matches!(&reply.outcome, Outcome::Failed { reason, .. } if reason.contains("not whole")),
+        "{reply:?}"
+    );
+    assert!(slow.hear().await.is_none());
+    assert!(started.elapsed() >= MESSAGE_WITHIN, "{:?}", started.elapsed());
+    let mut next = Peer::new(&rig).await;
+    next.ask(1, 5_000, Ask::Status).await;
+    assert!(next.hear().await.is_some());
+}
+
+#[tokio::test]
+async fn where_a_request_belongs() {
+    let rig = rig(|_| {}).await;
+    let mut peer = Peer::new(&rig).await;
+    let request = |ruri: &str| Ask::Destination {
+        request: Box::new(SipRequest {
+            call_id: "c1".to_owned(),
+            method: "INVITE".to_owned(),
+            ruri: ruri.to_owned(),
+            from: "sip:442079460000@a.example".to_owned(),
+            source_ip: "192.0.2.7".to_owned(),
+            ..SipRequest::default()
+        }),
+    };
+    peer.ask(1, 5_000, request("sip:1001@acme.example")).await;
+    let expected = Destination {
+        org: 37,
+        ruri: "sip:1001@pbx1".to_owned(),
+        environment: "RT".to_owned(),
+        info_header: "X-From: 192.0.2.7 442079460000".to_owned(),
+        policy_version: "default@9".to_owned(),
+        ..Destination::default()
+    };
+    match peer.hear().await.expect("a reply").outcome {
+        Outcome::Destination(found) => assert_eq!(found, expected),
+        other => panic!("{other:?}"),
+    }
+    peer.ask(2, 5_000, request("sip:1001@nobody.example")).await;
+    match peer.hear().await.expect("a reply").outcome {
+        Outcome::Destination(Destination { org: 0, cause: 1, reason, .. }) => {
+            assert_eq!(reason, "whose?");
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]

@@ -10,8 +10,9 @@ use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Connections beyond the limits that may say whether they are probes.
-const PROBES: usize = 64;
+/// Connections beyond the limits that may say whether they are probes. Each takes a millisecond, so
+/// only peers that say nothing can fill it. A call on an `async` socket must have been heard before it is left.
+const PROBES: usize = 1_024;
 
 /// The limits.
 #[derive(Debug)]

@@ -11,14 +11,15 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::admission::Admitted;
+use super::queued::{self, Mode};
 use super::{PROBE, Patience, Rooms, answer, converse, facts};
 use crate::health::metrics as names;
+use crate::net;
 use crate::policy::{Call, Failure, Outcome, Phase, Verdict, line as policy_line};
 use crate::routing;
 
-/// In async mode FreeSWITCH parks a call for ever when we leave before it has parked it; it has
-/// within this time.
-const BEFORE_LEAVING_ASYNC: Duration = Duration::from_millis(1_200);
+/// How long a connection beyond the limits may take to say that it is a probe.
+const PROBE_SAYS_SO: Duration = Duration::from_secs(1);
 
 /// How a conversation failed.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +57,7 @@ pub(super) struct Peer {
     pub(super) stream: TcpStream,
     pub(super) decoder: Decoder,
     pub(super) patience: Patience,
+    pub(super) mode: Mode,
 }
 
 impl Peer {
@@ -110,10 +112,8 @@ impl Peer {
 
     /// Says the last words and waits for the peer to close. Closing first would send a reset over
     /// whatever it has not read yet.
-    async fn finish(mut self, last: &[u8], data: &ChannelData) -> Result<(), Broken> {
-        if data.is_async() {
-            tokio::time::sleep(BEFORE_LEAVING_ASYNC).await;
-        }
+    async fn finish(mut self, last: &[u8]) -> Result<(), Broken> {
+        queued::settled(&mut self).await?;
         self.say(last).await?;
         let _ = self.stream.shutdown().await;
         let _ = timeout(self.patience.close, self.until_gone()).await;
@@ -130,13 +130,17 @@ pub(super) async fn converse(
     rooms: &Rooms,
 ) -> &'static str {
     let _ = stream.set_nodelay(true);
-    let mut line = Peer { stream, decoder: Decoder::new(patience.limits), patience };
-    let data = match greet(&mut line).await {
+    net::keep_alive(&stream);
+    let decoder = Decoder::new(patience.limits);
+    let mut line = Peer { stream, decoder, patience, mode: Mode::Sync };
+    let data = match greet(&mut line, admitted).await {
         Ok(data) => data,
         Err(broken) => {
             // A connection that is opened and closed is how a port is looked at: not worth a line.
-            if !matches!(broken, Broken::Gone) {
-                tracing::warn!(%peer, "event socket: {broken}");
+            if !matches!(broken, Broken::Gone)
+                && let Some(more) = rooms.quiet.say(broken.label())
+            {
+                tracing::warn!(%peer, more, "event socket: {broken}; closed");
             }
             return broken.label();
         }
@@ -146,23 +150,40 @@ pub(super) async fn converse(
         Ok(()) => word,
         Err(broken) => {
             let call = data.uuid();
-            tracing::info!(%peer, call, "event socket: {broken}");
+            // Callers go at any time; anything else is worth knowing.
+            if matches!(broken, Broken::Gone) {
+                tracing::debug!(%peer, call, "event socket: {broken}");
+            } else if let Some(more) = rooms.quiet.say(broken.label()) {
+                tracing::warn!(%peer, call, more, "event socket: {broken}; closed");
+            }
             broken.label()
         }
     }
 }
 
 /// `connect`, and what the switch says of the call.
-async fn greet(line: &mut Peer) -> Result<ChannelData, Broken> {
+async fn greet(line: &mut Peer, admitted: &Admitted) -> Result<ChannelData, Broken> {
     line.say(esl::CONNECT).await?;
-    let frame = line.hear(line.patience.connect).await?;
-    match frame.kind() {
-        Kind::Reply => Ok(ChannelData::new(&frame)),
-        Kind::Disconnect => Err(Broken::Gone),
-        // A probe need not dress its words as a reply.
-        _ if facts::task(&ChannelData::new(&frame)) == PROBE => Ok(ChannelData::new(&frame)),
-        other => Err(Broken::Unexpected(other)),
-    }
+    let patience = match admitted {
+        // Its place is wanted by others who may be probes.
+        Admitted::ProbeOnly(_) => line.patience.connect.min(PROBE_SAYS_SO),
+        _ => line.patience.connect,
+    };
+    let frame = line.hear(patience).await?;
+    let data = match frame.kind() {
+        Kind::Reply => ChannelData::new(&frame),
+        Kind::Disconnect => return Err(Broken::Gone),
+        other => {
+            // A probe need not dress its words as a reply.
+            let data = ChannelData::new(&frame);
+            if facts::task(&data) != PROBE {
+                return Err(Broken::Unexpected(other));
+            }
+            data
+        }
+    };
+    line.mode = Mode::of(data.is_async());
+    Ok(data)
 }
 
 /// Does what the call asks for.
@@ -175,22 +196,27 @@ async fn attend(
     let started = Instant::now();
     let (task, call) = (facts::task(data), data.uuid());
     if task == PROBE {
-        return ("probe", line.finish(&available(), data).await);
+        return ("probe", line.finish(&available()).await);
     }
     if matches!(admitted, Admitted::ProbeOnly(_)) {
-        return ("refused", line.finish(esl::EXIT, data).await);
+        if let Some(more) = rooms.quiet.say("refused") {
+            tracing::warn!(call, task, more, "event socket: over its limits; the dialplan goes on");
+        }
+        return ("refused", line.finish(esl::EXIT).await);
     }
     let asked = match facts::read(data, &rooms.site, routing::now()) {
         Ok(asked) => asked,
         Err(why) => {
-            tracing::warn!(call, task, "event socket: {why}; the dialplan goes on");
-            return ("malformed", line.finish(esl::EXIT, data).await);
+            if let Some(more) = rooms.quiet.say("facts") {
+                tracing::warn!(call, task, more, "event socket: {why}; the dialplan goes on");
+            }
+            return ("malformed", line.finish(esl::EXIT).await);
         }
     };
     let org = asked.facts.org;
     if asked.emergency || routing::is_emergency(&rooms.published, &routing::facts(&asked.facts)) {
         tracing::warn!(call, org, task, "emergency call: no policy is asked; the dialplan goes on");
-        return ("emergency", line.finish(esl::EXIT, data).await);
+        return ("emergency", line.finish(esl::EXIT).await);
     }
     let arguments = facts::arguments(data);
     let question = Arc::new(Call { facts: asked.facts, task: task.to_owned(), arguments });
@@ -252,7 +278,7 @@ async fn run(
         tracing::info!(call, org, task, policy = version, outcome, took_us, "call answered");
     }
     let served = if decided.is_ok() { "served" } else { "fallback" };
-    (served, line.finish(&bytes, data).await)
+    (served, line.finish(&bytes).await)
 }
 
 fn word(outcome: &Outcome) -> &'static str {

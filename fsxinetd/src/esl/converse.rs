@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep_until, timeout};
 
 use super::call::{Broken, Peer};
+use super::queued::End;
 use crate::policy::line::{Lost, Order, Orders};
 
 /// How long the switch may take to say why a call has ended; the call's own end waits for it.
@@ -27,6 +28,7 @@ pub(super) enum Ended<T> {
 /// The command whose reply is awaited.
 struct Awaited {
     reply: oneshot::Sender<Result<Frame, Lost>>,
+    end: End,
     wait: Duration,
     until: Instant,
 }
@@ -44,8 +46,18 @@ pub(super) async fn between<T>(
         match peer.decoder.next_frame() {
             Ok(Some(frame)) => match frame.kind() {
                 Kind::Reply | Kind::ApiResponse => {
-                    if let Some(awaited) = awaited.take() {
+                    let ended = awaited.as_mut().and_then(|awaited| awaited.end.reply(frame));
+                    if let Some(frame) = ended
+                        && let Some(awaited) = awaited.take()
+                    {
                         let _ = awaited.reply.send(Ok(frame));
+                    }
+                    continue;
+                }
+                Kind::Event => {
+                    let ended = awaited.as_ref().is_some_and(|a| peer.mode.ends(&a.end, &frame));
+                    if ended && let Some(Awaited { reply, end, .. }) = awaited.take() {
+                        let _ = reply.send(Ok(end.queued()));
                     }
                     continue;
                 }
@@ -69,10 +81,11 @@ pub(super) async fn between<T>(
                     return after(peer, script.as_mut()).await;
                 };
                 talked = true;
+                let (bytes, end) = peer.mode.send(bytes);
                 if let Err(broken) = peer.say(&bytes).await {
                     break Some(broken);
                 }
-                awaited = Some(Awaited { reply, wait, until: Instant::now() + wait });
+                awaited = Some(Awaited { reply, end, wait, until: Instant::now() + wait });
             }
             read = peer.read() => if let Err(broken) = read {
                 break Some(broken);

@@ -8,13 +8,19 @@
 //! - [`facts`]: the call that FreeSWITCH describes;
 //! - [`answer`]: a policy's outcome as bytes;
 //! - `call`: one conversation;
-//! - `converse`: a script and the switch talking through it.
+//! - `converse`: a script and the switch talking through it;
+//! - `queued`: what `async` changes.
 
 pub mod admission;
 pub mod answer;
 mod call;
 mod converse;
+#[cfg(test)]
+mod cut_tests;
 pub mod facts;
+mod queued;
+#[cfg(test)]
+mod queued_tests;
 #[cfg(test)]
 mod talk_tests;
 #[cfg(test)]
@@ -29,7 +35,7 @@ use tokio::net::TcpListener;
 use admission::{Admission, Admitted};
 
 use crate::health::metrics as names;
-use crate::net::AddressList;
+use crate::net::{AddressList, Quiet};
 use crate::{config, policy, published::PublishedHandle, shutdown::Shutdown};
 
 /// The task that health probes ask for.
@@ -46,6 +52,8 @@ pub struct Rooms {
     pub site: config::Site,
     /// What a script may wait for and ask of the switch.
     pub manners: Arc<policy::line::Manners>,
+    /// Keeps what peers get wrong from filling the log.
+    pub quiet: Quiet,
 }
 
 /// Deadlines and limits of a conversation.
@@ -112,13 +120,18 @@ pub async fn serve(
         };
         if !allow.contains(peer.ip()) {
             counter!(names::ESL_CONNECTIONS, "outcome" => "not_allowed").increment(1);
-            tracing::warn!(%peer, "event socket: address is not in esl.allow");
+            if let Some(more) = rooms.quiet.say("not_allowed") {
+                tracing::warn!(%peer, more, "event socket: address is not in esl.allow");
+            }
             continue;
         }
         let admitted = admission.admit();
         if matches!(admitted, Admitted::Refused) {
             // Closed at once: the dialplan goes on, and it costs us an accept.
             counter!(names::ESL_CONNECTIONS, "outcome" => "refused").increment(1);
+            if let Some(more) = rooms.quiet.say("closed") {
+                tracing::warn!(%peer, more, "event socket: far over its limits; closed unheard");
+            }
             continue;
         }
         let (rooms, working) = (Arc::clone(&rooms), shutdown.working());

@@ -15,36 +15,57 @@ use super::tests::{LONG, Rig, call, reply, rig_of};
 
 /// One command as the switch reads it: its line, and what it is to do.
 #[derive(Clone, Debug, PartialEq)]
-enum Said {
+pub(super) enum Said {
     Line(String),
     Run(String, String),
 }
 
 /// A switch with one call.
-struct Switch {
+pub(super) struct Switch {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// What was said to the daemon, each with the number of bytes heard before it.
+    pub(super) said: Vec<(usize, Vec<u8>)>,
+    pub(super) heard_bytes: usize,
+    /// The socket is `async`: applications are queued, and their ends are events.
+    pub(super) queues: bool,
+    /// The name of the application that is being run.
+    name: Option<String>,
     vars: BTreeMap<String, String>,
     answered: bool,
     /// What the caller presses, prompt by prompt.
-    digits: VecDeque<&'static str>,
+    pub(super) digits: VecDeque<&'static str>,
     /// Outcomes of bridges.
-    bridges: VecDeque<&'static str>,
+    pub(super) bridges: VecDeque<&'static str>,
     lingers: bool,
-    heard: Vec<Said>,
+    pub(super) heard: Vec<Said>,
 }
 
 impl Switch {
-    async fn dial(rig: &Rig, task: &str) -> Self {
-        let mut stream = call(rig.address).await;
-        stream.write_all(reply(task, "").as_bytes()).await.expect("sent");
-        Self::on(stream)
+    pub(super) async fn dial(rig: &Rig, task: &str) -> Self {
+        let mut switch = Self::on(call(rig.address).await);
+        switch.heard_bytes = b"connect\n\n".len();
+        switch.say(&reply(task, "")).await;
+        switch
+    }
+
+    /// The same on an `async` socket.
+    pub(super) async fn dial_async(rig: &Rig, task: &str) -> Self {
+        let mut switch = Self::on(call(rig.address).await);
+        switch.heard_bytes = b"connect\n\n".len();
+        switch.queues = true;
+        switch.say(&reply(task, "").replace("Mode: static", "Mode: async")).await;
+        switch
     }
 
     fn on(stream: TcpStream) -> Self {
         Self {
             stream,
             buffer: Vec::new(),
+            said: Vec::new(),
+            heard_bytes: 0,
+            queues: false,
+            name: None,
             vars: BTreeMap::new(),
             answered: false,
             digits: VecDeque::new(),
@@ -55,7 +76,7 @@ impl Switch {
     }
 
     /// The next command; `None` when the daemon is done.
-    async fn hear(&mut self) -> Option<Said> {
+    pub(super) async fn hear(&mut self) -> Option<Said> {
         loop {
             if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\n\n") {
                 let head = String::from_utf8(self.buffer[..end].to_vec()).expect("text");
@@ -68,6 +89,8 @@ impl Switch {
                     let body = self.buffer[end + 2..end + 2 + length].to_vec();
                     self.buffer.drain(..end + 2 + length);
                     let body = String::from_utf8(body).expect("text");
+                    self.heard_bytes += end + 2 + length;
+                    self.name = field("Event-UUID:");
                     let said = match field("execute-app-name:") {
                         Some(app) => Said::Run(app, body),
                         None if body.is_empty() => Said::Line(head),
@@ -86,6 +109,7 @@ impl Switch {
     }
 
     async fn say(&mut self, text: &str) {
+        self.said.push((self.heard_bytes, text.as_bytes().to_vec()));
         let _ = self.stream.write_all(text.as_bytes()).await;
     }
 
@@ -93,8 +117,38 @@ impl Switch {
         self.say("Content-Type: command/reply\nReply-Text: +OK\n\n").await;
     }
 
+    /// What is running has been queued.
+    pub(super) async fn only_ok(&mut self) {
+        self.ok().await;
+    }
+
+    /// And is over.
+    pub(super) async fn end_now(&mut self) {
+        let name = self.name.take().expect("a name");
+        self.ended(&name).await;
+    }
+
+    /// Events of a queued application: another one's, and that of its end.
+    async fn ended(&mut self, name: &str) {
+        for (event, name) in [
+            ("CHANNEL_EXECUTE_COMPLETE", "somebody-elses"),
+            ("CHANNEL_EXECUTE", name),
+            ("CHANNEL_EXECUTE_COMPLETE", name),
+        ] {
+            let body = format!("Event-Name: {event}\nApplication-UUID: {name}\n\n");
+            let length = body.len();
+            self.say(&format!(
+                "Content-Length: {length}\nContent-Type: text/event-plain\n\n{body}"
+            ))
+            .await;
+        }
+    }
+
     async fn describe(&mut self, hangup: Option<&str>) {
         let mut text = reply("x", "");
+        if self.queues {
+            text = text.replace("Mode: static", "Mode: async");
+        }
         let mut more = String::new();
         for (name, value) in &self.vars {
             let value: String = value.bytes().map(|b| format!("%{b:02X}")).collect();
@@ -141,7 +195,11 @@ impl Switch {
     }
 
     /// Does what one command asks. False when the conversation is over.
-    async fn obey(&mut self, said: &Said) -> bool {
+    pub(super) async fn obey(&mut self, said: &Said) -> bool {
+        let name = self.name.take().filter(|_| self.queues);
+        if name.is_some() {
+            self.ok().await;
+        }
         match said {
             Said::Line(line) => match line.lines().next().unwrap_or("") {
                 "connect" => self.describe(None).await,
@@ -150,7 +208,7 @@ impl Switch {
                     self.lingers = true;
                     self.ok().await;
                 }
-                "sendmsg" => self.ok().await,
+                "sendmsg" | "myevents" => self.ok().await,
                 line if line.starts_with("api ") => {
                     let out = match line {
                         "api create_uuid" => "u-u-i-d",
@@ -192,13 +250,18 @@ impl Switch {
                         self.set(&format!("originate_disposition={outcome}"));
                     }
                     "hangup" => {
-                        self.ok().await;
+                        if name.is_none() {
+                            self.ok().await;
+                        }
                         self.hang_up(data).await;
                         return false;
                     }
                     _ => {}
                 }
-                self.ok().await;
+                match name {
+                    Some(name) => self.ended(&name).await,
+                    None => self.ok().await,
+                }
             }
         }
         true
@@ -206,31 +269,36 @@ impl Switch {
 
     /// Obeys until the daemon or the call is done; gives what was heard.
     async fn serve(mut self) -> Vec<Said> {
+        self.until_done().await;
+        self.heard
+    }
+
+    /// Obeys until the daemon or the call is done.
+    pub(super) async fn until_done(&mut self) {
         while let Some(said) = self.hear().await {
             if !self.obey(&said).await {
-                break;
+                return;
             }
         }
-        self.heard
     }
 }
 
-fn run(app: &str, data: &str) -> Said {
+pub(super) fn run(app: &str, data: &str) -> Said {
     Said::Run(app.to_owned(), data.to_owned())
 }
 
-fn line(text: &str) -> Said {
+pub(super) fn line(text: &str) -> Said {
     Said::Line(text.to_owned())
 }
 
 /// What was heard without the questions about the call.
-fn deeds(heard: Vec<Said>) -> Vec<Said> {
+pub(super) fn deeds(heard: Vec<Said>) -> Vec<Said> {
     heard.into_iter().filter(|said| *said != line("connect")).collect()
 }
 
 const MANIFEST: &str = "version = \"1\"\n[call]\nt = \"x.lua\"\n";
 
-async fn rig(script: &str) -> Rig {
+pub(super) async fn rig(script: &str) -> Rig {
     rig_of(script, MANIFEST, |_| {}, |_| {}).await
 }
 
@@ -441,6 +509,7 @@ async fn play(script: &str, lingers: bool) -> Result<Outcome, Failure> {
             policy: short,
             limits,
         },
+        mode: super::queued::Mode::Sync,
     };
     let text = reply("t", "");
     let mut decoder = fsx_wire::esl::Decoder::default();
@@ -551,16 +620,4 @@ async fn waiting_for_the_switch_is_not_the_scripts_own_time() {
     }
     let expected = [run("sleep", "400"), run("sleep", "400"), run("set", "a=1"), line("exit")];
     assert_eq!(deeds(heard), expected);
-}
-
-#[tokio::test]
-async fn an_async_socket_is_no_place_for_a_conversation() {
-    let rig = rig("session:answer() session:read(1, 1, 'x.wav', 1000, '#')").await;
-    let mut stream = call(rig.address).await;
-    let text = reply("t", "").replace("Socket-Mode: static", "Socket-Mode: async");
-    stream.write_all(text.as_bytes()).await.expect("sent");
-    let mut all = Vec::new();
-    timeout(LONG, stream.read_to_end(&mut all)).await.expect("in time").expect("bytes");
-    // Refused before anything was sent; the call is left as it was.
-    assert_eq!(String::from_utf8_lossy(&all), "exit\n\n");
 }

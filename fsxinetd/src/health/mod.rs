@@ -8,7 +8,7 @@ pub mod metrics;
 pub mod notify;
 
 use std::sync::{
-    Arc, OnceLock,
+    Arc, Mutex, OnceLock, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 use std::time::{Duration, SystemTime};
@@ -28,7 +28,7 @@ pub struct Health {
 struct Inner {
     published: PublishedHandle,
     max_age: Duration,
-    parts: [(Part, AtomicBool); 4],
+    parts: [(Part, Mutex<Result<(), String>>); 4],
     draining: AtomicBool,
     feed: OnceLock<watch::Receiver<FeedStatus>>,
 }
@@ -78,7 +78,7 @@ impl Health {
     #[must_use]
     pub fn new(published: PublishedHandle, max_age: Duration) -> Self {
         let parts = [Part::Esl, Part::Decide, Part::Cdr, Part::Policies]
-            .map(|part| (part, AtomicBool::new(false)));
+            .map(|part| (part, Mutex::new(Err("not up".to_owned()))));
         let (draining, feed) = (AtomicBool::new(false), OnceLock::new());
         let inner = Inner { published, max_age, parts, draining, feed };
         Self { inner: Arc::new(inner) }
@@ -86,10 +86,24 @@ impl Health {
 
     /// A part came up or went down.
     pub fn set(&self, part: Part, up: bool) {
-        for (p, state) in &self.inner.parts {
-            if *p == part {
-                state.store(up, Ordering::Relaxed);
+        self.say(part, (!up).then(|| "not up".to_owned()));
+    }
+
+    /// A part is up, or is not and says why. What has changed is logged.
+    pub fn say(&self, part: Part, fault: Option<String>) {
+        let found = self.inner.parts.iter().find(|(p, _)| *p == part);
+        let Some((_, state)) = found else { return };
+        let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = fault.map_or(Ok(()), Err);
+        if *state != now {
+            match &now {
+                Err(why) if state.is_ok() => {
+                    tracing::error!(part = part.name(), "not well: {why}");
+                }
+                Ok(()) => tracing::info!(part = part.name(), "up"),
+                Err(_) => {}
             }
+            *state = now;
         }
     }
 
@@ -109,12 +123,9 @@ impl Health {
     pub fn report(&self) -> (bool, Vec<Check>) {
         let mut checks = vec![self.snapshot()];
         checks.extend(self.feed());
-        for (part, up) in &self.inner.parts {
-            let state = if up.load(Ordering::Relaxed) {
-                Ok(String::new())
-            } else {
-                Err("not up".to_owned())
-            };
+        for (part, state) in &self.inner.parts {
+            let state = state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let state = state.map(|()| String::new());
             checks.push(Check { name: part.name(), state, required: part.required() });
         }
         if self.inner.draining.load(Ordering::Relaxed) {

@@ -110,6 +110,27 @@ fn lcr_route(rooms: &Rooms, query: &str) -> Response<Full<Bytes>> {
     response
 }
 
+/// What `/v1/lcr/route` takes. `cli` and `dc` are other names for `caller` and `data_centre`.
+const PARAMETERS: [&str; 17] = [
+    "number",
+    "caller",
+    "cli",
+    "org",
+    "country",
+    "data_centre",
+    "dc",
+    "at",
+    "call_id",
+    "withhold",
+    "privacy_class",
+    "pci_zone",
+    "carrier_group",
+    "profile",
+    "lrn",
+    "max_attempts",
+    "why",
+];
+
 /// The call that a query describes, and whether to say why.
 fn question(query: &str, rooms: &Rooms) -> Result<(WireFacts, bool), String> {
     let mut facts =
@@ -118,10 +139,10 @@ fn question(query: &str, rooms: &Rooms) -> Result<(WireFacts, bool), String> {
     for (name, value) in parameters(query) {
         match name.as_str() {
             "number" => facts.called = value,
-            "caller" => facts.caller = Some(value),
+            "caller" | "cli" => facts.caller = Some(value),
             "org" => facts.org = number("org", &value)?,
             "country" => facts.home_country = Some(country(&value)?),
-            "data_centre" => facts.data_centre = value,
+            "data_centre" | "dc" => facts.data_centre = value,
             "at" => facts.at = instant(&value)?,
             "call_id" => facts.call_id = value,
             "withhold" => facts.withhold_cli = yes("withhold", &value)?,
@@ -132,7 +153,10 @@ fn question(query: &str, rooms: &Rooms) -> Result<(WireFacts, bool), String> {
             "lrn" => facts.lrn = Some(value),
             "max_attempts" => facts.max_attempts = number("max_attempts", &value)?,
             "why" => why = yes("why", &value)?,
-            _ => return Err(format!("unknown parameter \"{name}\"")),
+            _ => {
+                let known = PARAMETERS.join(", ");
+                return Err(format!("unknown parameter \"{name}\", expected one of {known}"));
+            }
         }
     }
     if facts.called.is_empty() {

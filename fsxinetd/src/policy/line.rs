@@ -93,8 +93,7 @@ pub fn line(data: &ChannelData, manners: Arc<Manners>) -> (Line, Orders) {
     // One at a time: a script waits for each reply.
     let (orders, queue) = mpsc::channel(1);
     let end = Arc::<Mutex<End>>::default();
-    let unable = data.is_async().then_some("the dialplan's socket action says async");
-    let line = Line { orders, end: Arc::clone(&end), unable, full: data.full(), manners };
+    let line = Line { orders, end: Arc::clone(&end), unable: None, full: data.full(), manners };
     (line, Orders { queue, end })
 }
 

@@ -208,3 +208,26 @@ fn prop_assert_bounded(decoder: &Decoder, fed: usize) {
     // What is left is at most an unfinished block or body, never everything that ever came.
     assert!(decoder.buffered() <= 202 + fed);
 }
+
+#[test]
+fn events_and_the_names_of_what_they_end() {
+    let body = "Event-Name: CHANNEL_EXECUTE_COMPLETE\nApplication-UUID: fsx-1\n\
+                Application-Data: a%3D1%0A\n\nits: own body";
+    let text = format!("Content-Length: {}\nContent-Type: text/event-plain\n\n{body}", body.len());
+    let mut decoder = Decoder::default();
+    decoder.feed(text.as_bytes());
+    let event = all(&mut decoder)[0].event().expect("an event");
+    assert_eq!(event.get("application-uuid"), Some("fsx-1"));
+    assert_eq!(event.get("Application-Data"), Some("a=1\n"));
+    assert_eq!(event.get("its"), None);
+    assert!(Frame::default().event().is_none());
+
+    let command = execute(&Action::new("playback", "x.wav")).expect("sendable");
+    assert_eq!(
+        String::from_utf8(named(&command, "fsx-7").expect("an execute")).expect("text"),
+        "sendmsg\ncall-command: execute\nEvent-UUID: fsx-7\nexecute-app-name: playback\n\
+         content-type: text/plain\ncontent-length: 5\n\nx.wav"
+    );
+    assert_eq!(named(CONNECT, "x"), None);
+    assert_eq!(named(&transfer_and_exit(&[]).expect("sendable"), "x"), None);
+}
