@@ -4,10 +4,11 @@
 //! must give the same answers, so they read the very data that was published. The feed sets it, and
 //! everyone else only looks: a call keeps the `Arc` it took, whatever is published meanwhile.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use fsx_core::data::{LiveView, NoLive, RoutingData};
+use fsx_live::LiveTable;
 use tokio::sync::watch;
 
 /// Routing data that threads may share.
@@ -46,12 +47,12 @@ impl std::fmt::Debug for Published {
 #[derive(Clone)]
 pub struct PublishedHandle {
     current: watch::Sender<Option<Arc<Published>>>,
-    live: Arc<OnceLock<Arc<SharedLive>>>,
+    live: watch::Sender<Option<Arc<LiveTable>>>,
 }
 
 impl Default for PublishedHandle {
     fn default() -> Self {
-        Self { current: watch::Sender::new(None), live: Arc::default() }
+        Self { current: watch::Sender::new(None), live: watch::Sender::new(None) }
     }
 }
 
@@ -79,16 +80,25 @@ impl PublishedHandle {
         self.current.subscribe()
     }
 
-    /// Names the live table to judge gateways by. The first one stays; the feed calls this once.
-    pub fn set_live(&self, live: Arc<SharedLive>) {
-        // A second table would split the counts; the first is the one that the switches map.
-        let _ = self.live.set(live);
+    /// Names the live table to judge gateways by: the one that the switches map. The feed calls this
+    /// at start, and when that is another.
+    pub fn set_live(&self, live: Arc<LiveTable>) {
+        self.live.send_replace(Some(live));
+    }
+
+    /// The live table; `None` where there is none.
+    #[must_use]
+    pub fn table(&self) -> Option<Arc<LiveTable>> {
+        self.live.borrow().clone()
     }
 
     /// The live table, or the answer where there is none.
     #[must_use]
     pub fn live(&self) -> Arc<SharedLive> {
-        self.live.get().cloned().unwrap_or_else(|| Arc::new(NoLive))
+        match self.table() {
+            Some(table) => table,
+            None => Arc::new(NoLive),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use fsx_core::{CallFacts, Country, decide};
+use fsx_core::{CallFacts, Country, decide, standing};
 use fsx_wire::{
     answer::{CollectWhy, RouteAnswer},
     message::WireFacts,
@@ -39,10 +39,10 @@ pub fn route_from(
     let (data, live) = (&*published.snapshot, handle.live());
     if why {
         let mut reasons = CollectWhy::new(data);
-        let decision = fsx_core::decide_why(data, &*live, facts, &mut reasons);
+        let decision = standing::route_why(data, &*live, facts, &mut reasons);
         RouteAnswer::new(data, facts, &decision, reasons.rows)
     } else {
-        let decision = fsx_core::decide(data, &*live, facts);
+        let decision = standing::route(data, &*live, facts);
         RouteAnswer::new(data, facts, &decision, Vec::new())
     }
 }

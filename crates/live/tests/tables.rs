@@ -301,3 +301,25 @@ fn a_row_claimed_by_two_at_once_is_one_row() {
         assert!((0..16).all(|n| live.spend(n) == Some(Nano(3))));
     }
 }
+
+#[test]
+fn an_owner_of_another_container_is_judged_by_its_signs_of_life() {
+    let (dir, live) = table(16, 16);
+    let me = live.register_owner();
+    assert!(live.begin_call(me, 5, AT) && live.beat(me));
+    // The words of the owner's row, as a process in another namespace would have written them.
+    let file =
+        std::fs::OpenOptions::new().write(true).open(dir.path().join("live")).expect("opens");
+    let row = (64 + 64 * 16) * 8;
+    let write = |word: u64, value: u64| {
+        std::os::unix::fs::FileExt::write_all_at(&file, &value.to_ne_bytes(), row + word * 8)
+            .expect("writes");
+    };
+    write(3, 1); // Another namespace,
+    write(0, (1 << 41) | 99); // in which it is process 1, of which we know another.
+    assert_eq!(live.reap_dead_owners(), 0, "it gave a sign of life");
+    assert_eq!(live.calls_in_progress(5), 1);
+    write(4, 0); // Long silent: since boot, which was more than a minute ago in any test.
+    assert_eq!(live.reap_dead_owners(), 1);
+    assert_eq!((live.calls_in_progress(5), live.beat(me)), (0, false));
+}

@@ -1,5 +1,7 @@
 //! What an operator asks from the command line.
 
+mod live;
+
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -33,10 +35,11 @@ pub fn check_config(config: Config, path: &Path) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// `fsxinetd status`: asks over the decision socket.
+/// `fsxinetd status`: asks over the decision socket, and reads the live table.
 pub fn status(config: &Config, json: bool) -> ExitCode {
+    let live = live::Live::read(config);
     match client::ask(&config.decide.socket, Ask::Status, PATIENCE) {
-        Ok(Outcome::Status(status)) if json => match serde_json::to_string_pretty(&status) {
+        Ok(Outcome::Status(status)) if json => match with_live(&status, &live) {
             Ok(text) => {
                 println!("{text}");
                 ExitCode::SUCCESS
@@ -50,10 +53,17 @@ pub fn status(config: &Config, json: bool) -> ExitCode {
                 generation => println!("routing data: generation {generation}"),
             }
             println!("call records waiting: {}", status.records_waiting);
+            print!("{}", live.text());
             ExitCode::SUCCESS
         }
         Ok(Outcome::Failed { reason, .. }) => fail(1, &reason),
         Ok(other) => fail(1, &format!("an answer that makes no sense: {other:?}")),
         Err(error) => fail(1, &error),
     }
+}
+
+fn with_live(status: &impl serde::Serialize, live: &live::Live) -> serde_json::Result<String> {
+    let mut value = serde_json::to_value(status)?;
+    value["live"] = live.value();
+    serde_json::to_string_pretty(&value)
 }

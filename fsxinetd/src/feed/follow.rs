@@ -1,24 +1,29 @@
 //! Health and spend, followed on a connection of their own: a build that takes its time must not
 //! keep a dead gateway in the plans.
 
-use std::sync::Arc;
-
-use fsx_live::LiveTable;
 use tracing::{debug, info, warn};
 
 use super::changes::{self, Stamp};
 use super::live::LiveRows;
 use super::run::{FIRST_BACKOFF, FeedSettings, MOST_BACKOFF, identity, same_file};
+use super::table::Emptied;
 use crate::db::{Access, Conn, DbError, DbUrl, Schema};
+use crate::published::PublishedHandle;
 
 /// Keeps the live table at what the database says. Never ends, never gives up; drop it to stop it.
-pub(super) async fn follow(settings: FeedSettings, url: DbUrl, live: Arc<LiveTable>) {
+pub(super) async fn follow(
+    settings: FeedSettings,
+    url: DbUrl,
+    published: PublishedHandle,
+    emptied: Emptied,
+) {
     let mut pause = FIRST_BACKOFF;
-    let mut rows = LiveRows::default();
+    let mut told = Told { rows: LiveRows::default(), empty: emptied.times() };
     let mut away = false;
+    let to = (&published, &emptied);
     loop {
         let mut rounds = 0u64;
-        let Err(error) = session(&settings, &url, &live, &mut rows, &mut rounds, &mut away).await;
+        let Err(error) = session(&settings, &url, to, &mut told, &mut rounds, &mut away).await;
         if rounds > 0 {
             pause = FIRST_BACKOFF;
         }
@@ -34,12 +39,19 @@ pub(super) async fn follow(settings: FeedSettings, url: DbUrl, live: Arc<LiveTab
     }
 }
 
+/// What the live table was told.
+struct Told {
+    rows: LiveRows,
+    /// How often the table had been emptied by then.
+    empty: u64,
+}
+
 /// One connection, as long as it lasts.
 async fn session(
     settings: &FeedSettings,
     url: &DbUrl,
-    live: &LiveTable,
-    rows: &mut LiveRows,
+    (published, emptied): (&PublishedHandle, &Emptied),
+    told: &mut Told,
     rounds: &mut u64,
     away: &mut bool,
 ) -> Result<std::convert::Infallible, DbError> {
@@ -49,16 +61,24 @@ async fn session(
     let mut seen: Option<Stamp> = None;
     loop {
         same_file(url, file)?;
+        let times = emptied.times();
+        if told.empty != times {
+            // It knows nothing: everything is told again.
+            *told = Told { rows: LiveRows::default(), empty: times };
+            seen = None;
+        }
         // In MariaDB the two small tables cost no more than asking whether they have changed.
         let stamp = if conn.is_sqlite() { Some(changes::stamp(&mut conn).await?) } else { None };
-        if stamp.as_ref().is_none_or(|now| now.moved_since(seen.as_ref())) {
-            for line in rows.refresh(&mut conn, &schema, live).await? {
+        if let Some(live) = published.table()
+            && stamp.as_ref().is_none_or(|now| now.moved_since(seen.as_ref()))
+        {
+            for line in told.rows.refresh(&mut conn, &schema, &live).await? {
                 warn!("{line}");
             }
             seen = stamp;
         }
         if *rounds == 0 {
-            let (gateways, organisations) = rows.len();
+            let (gateways, organisations) = told.rows.len();
             info!(gateways, organisations, "health and spend are followed");
             *away = false;
         }

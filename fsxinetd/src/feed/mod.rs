@@ -23,6 +23,7 @@ mod periods;
 mod publish;
 mod read;
 mod run;
+mod table;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use super::changes::{self, Stamp};
 use super::fetch::{Fetcher, Source};
 use super::follow::follow;
+use super::table::{Emptied, keep};
 use super::{FeedError, MakeSettings, load, make, next_generation, publish, read};
 use crate::config::{Config, UnusablePrefix};
 use crate::db::{Access, Conn, DbError, DbUrl};
@@ -114,7 +115,8 @@ pub struct FeedStatus {
 pub struct Feed {
     settings: FeedSettings,
     published: PublishedHandle,
-    live: Arc<LiveTable>,
+    /// The live table as it was at start.
+    opened: Arc<LiveTable>,
     status: watch::Sender<FeedStatus>,
     rebuild: Arc<Notify>,
     generation: u64,
@@ -149,7 +151,7 @@ impl Feed {
         let mut feed = Self {
             settings,
             published,
-            live,
+            opened: live,
             status: watch::Sender::default(),
             rebuild: Arc::default(),
             generation: 0,
@@ -161,8 +163,8 @@ impl Feed {
             Ok(Some(snapshot)) => {
                 let generation = snapshot.generation();
                 info!(generation, "the snapshot on disk is in force");
-                if feed.live.generation() < generation {
-                    feed.live.set_generation(generation);
+                if feed.live().generation() < generation {
+                    feed.live().set_generation(generation);
                 }
                 let at = UNIX_EPOCH + Duration::from_secs(snapshot.built_at().max(0) as u64);
                 feed.take(snapshot, generation, at);
@@ -184,18 +186,22 @@ impl Feed {
         self.rebuild.clone()
     }
 
-    /// The live table.
+    /// The live table: the one that stands at its path now.
     #[must_use]
     pub fn live(&self) -> Arc<LiveTable> {
-        self.live.clone()
+        self.published.table().unwrap_or_else(|| self.opened.clone())
     }
 
     /// Runs until `stop` turns true (or its sender is gone). Never gives up on the database.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         // Dropped with this future, which ends it.
         let mut followers = JoinSet::new();
+        let emptied = Emptied::default();
+        let path = self.settings.live.clone();
+        followers.spawn(keep(path, self.published.clone(), emptied.clone()));
         if let Some(url) = self.settings.url.clone() {
-            followers.spawn(follow(self.settings.clone(), url, self.live.clone()));
+            let (settings, published) = (self.settings.clone(), self.published.clone());
+            followers.spawn(follow(settings, url, published, emptied));
         }
         let mut pause = FIRST_BACKOFF;
         loop {
@@ -290,7 +296,7 @@ impl Feed {
             warn!("the exchange rate of {currency} is too old: its rates are not used");
         }
         let (fingerprint, stale_fx) = (rows.fingerprint, rows.stale_fx.clone());
-        let (settings, live) = (self.settings.clone(), self.live.clone());
+        let (settings, live) = (self.settings.clone(), self.live());
         let known = self.generation;
         let made = tokio::task::spawn_blocking(move || {
             let generation = next_generation(&settings.snapshot, Some(&live)).max(known + 1);
@@ -353,7 +359,7 @@ impl Feed {
         fetcher: &Fetcher,
         began: Instant,
     ) -> Result<(), FeedError> {
-        let (path, live) = (self.settings.snapshot.clone(), self.live.clone());
+        let (path, live) = (self.settings.snapshot.clone(), self.live());
         let current = self.snapshot.as_ref().map(|(snapshot, _)| snapshot.clone());
         let checked = tokio::task::spawn_blocking(move || {
             let bad = |error: String| Err(format!("not to be used: {error}"));

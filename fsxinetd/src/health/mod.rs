@@ -4,6 +4,7 @@
 //! looks at what answers depend on. A database or a record receiver that is away is a warning and
 //! not a failure, since routing goes on without them.
 
+pub mod gateways;
 pub mod metrics;
 pub mod notify;
 

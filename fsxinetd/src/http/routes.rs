@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::Rooms;
 use crate::{
-    health::{metrics as names, report_text},
+    health::{gateways, metrics as names, report_text},
     routing,
 };
 
@@ -83,6 +83,9 @@ fn ready(rooms: &Rooms, query: Option<&str>) -> Response<Full<Bytes>> {
 
 fn metrics(rooms: &Rooms) -> Response<Full<Bytes>> {
     names::refresh(&rooms.published);
+    if let Some(table) = rooms.published.table() {
+        gateways::refresh(&table);
+    }
     let mut response = text(StatusCode::OK, rooms.metrics.render());
     let kind = header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
