@@ -252,6 +252,19 @@ fn a_guest_is_quiet_and_starts_no_threads() {
 }
 
 #[test]
+fn a_decision_holds_no_lock() {
+    let locks = ["std::sync", "core::sync", "Mutex", "RwLock", "OnceLock", "LazyLock", "Condvar"];
+    for (path, text) in files(&[".rs"]) {
+        if !["crates/core/src/", "crates/snapshot/src/"].iter().any(|room| path.starts_with(room)) {
+            continue;
+        }
+        let code = code(&text);
+        let found: Vec<_> = locks.iter().filter(|lock| shipped(&code).contains(**lock)).collect();
+        assert!(found.is_empty(), "{path}: {found:?}: calls are decided on every thread at once");
+    }
+}
+
+#[test]
 fn documents_point_at_what_exists() {
     const ROOMS: [&str; 12] = [
         "benches/",
