@@ -386,6 +386,8 @@ fn not_about(outcome: &Outcome) -> AskError {
         Outcome::Recorded => "a receipt",
         Outcome::Status(_) => "a status",
         Outcome::Xml(_) => "a piece of XML",
+        Outcome::Destination(_) => "a destination",
+        Outcome::Versions { .. } => "versions",
         Outcome::Failed { .. } => "a failure",
     };
     AskError::Garbled { why: format!("{got}, which was not asked for") }
