@@ -48,6 +48,8 @@ pub struct Settings {
     pub has_overrides: bool,
     /// First second from which ranked lists hold; an earlier instant is decided row by row.
     pub ranked_from: i64,
+    /// First second from which they no longer hold, because an exchange rate is too old by then.
+    pub ranked_until: i64,
 }
 
 /// An organisation (`Orgs`).
@@ -295,6 +297,8 @@ pub struct Ranked {
     /// It costs the same as the entry before or after it, so that the best gateway left decides
     /// between them.
     pub tied: bool,
+    /// It serves only the organisations of its closed loop, and those in an order of their own.
+    pub closed_loop: bool,
 }
 
 /// What an override does (contract step 10).
@@ -363,9 +367,16 @@ pub trait RoutingData {
     fn override_rule(&self, org_id: u32, number: Key, prefix_len: u8, n: u32) -> Option<Override>;
     /// Whether `org_id` may use a closed-loop carrier (`ClosedLoopCarriers`).
     fn closed_loop_member(&self, org_id: u32, carrier: Index) -> bool;
+    /// The list as it stands at an instant for a caller: the list itself where neither matters, and
+    /// where both are left to the call. Asks for the caller only where callers matter.
+    fn settled(
+        &self,
+        list: OfferList,
+        at: i64,
+        caller: &mut dyn FnMut() -> Option<E164>,
+    ) -> OfferList;
     /// How many entries of a list stand in the order of the default profile, cheapest first, each
-    /// with its rate settled; 0 where that depends on the call (its instant, its caller, a closed
-    /// loop). The rest of such a list can never be used.
+    /// with its rate settled; 0 where that is left to the call ([`Self::settled`] comes first). The rest of such a list can never be used.
     fn ranked_len(&self, list: OfferList) -> u32;
     /// The `n`th entry of a ranked list.
     fn ranked(&self, list: OfferList, n: u32) -> Option<Ranked>;

@@ -88,10 +88,10 @@ fn fill<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
 
     let lrn = facts.lrn.and_then(|lrn| normalise(data, country, lrn));
     let looked_up = lrn.unwrap_or(number);
-    let caller = || facts.caller.and_then(|caller| normalise(data, country, caller));
+    let mut caller = || facts.caller.and_then(|caller| normalise(data, country, caller));
     if !W::ON
         && let Decision::Route(plan) = &mut *decision
-        && ranked::fill(data, live, facts, org, looked_up, plan)
+        && ranked::fill(data, live, facts, org, looked_up, &mut caller, plan)
     {
         (plan.number, plan.looked_up) = (Some(number), Some(looked_up));
         plan.caller = caller();

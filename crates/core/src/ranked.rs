@@ -19,6 +19,7 @@ pub(crate) fn fill<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     facts: &CallFacts<'_>,
     org: Option<Org>,
     looked_up: E164,
+    caller: &mut dyn FnMut() -> Option<E164>,
     plan: &mut Plan,
 ) -> bool {
     let settings = data.settings();
@@ -32,11 +33,11 @@ pub(crate) fn fill<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     if own || asks || settings.has_overrides || settings.shorter_prefix {
         return false;
     }
-    if facts.at < settings.ranked_from {
+    if facts.at < settings.ranked_from || facts.at >= settings.ranked_until {
         return false;
     }
     // Nothing put in: the long way tells why.
-    walk(data, live, facts, looked_up, plan).is_some() && !plan.routes().is_empty()
+    walk(data, live, facts, looked_up, caller, plan).is_some() && !plan.routes().is_empty()
 }
 
 /// Puts in what the list gives, cheapest first; `None` where only the long way can tell.
@@ -46,13 +47,21 @@ fn walk<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     live: &L,
     facts: &CallFacts<'_>,
     looked_up: E164,
+    caller: &mut dyn FnMut() -> Option<E164>,
     plan: &mut Plan,
 ) -> Option<()> {
-    let list = data.offers(looked_up.key());
+    let list = data.settled(data.offers(looked_up.key()), facts.at, caller);
     let centre = Centre::of(data, facts);
     let attempts = attempts(facts);
     for n in 0..data.ranked_len(list) {
-        let Ranked { carrier, rate, prefix_len, tied } = data.ranked(list, n)?;
+        let Ranked { carrier, rate, prefix_len, tied, closed_loop } = data.ranked(list, n)?;
+        if closed_loop {
+            // Its own organisations have it before all others.
+            if data.closed_loop_member(facts.org_id, carrier) {
+                return None;
+            }
+            continue;
+        }
         let row = data.carrier_terms(carrier)?;
         if row.weighted {
             return None;

@@ -7,10 +7,12 @@ use fsx_core::{Country, Nano, data::OverrideAction};
 use crate::{
     Lost, Report, hashed, index,
     layout::{
-        ALIGN, AT_BUILT, AT_COUNTRY, AT_FILE_LEN, AT_FLAGS, AT_FORMAT, AT_GENERATION,
-        AT_HEADER_CRC, AT_HORIZON, AT_REFERENCE, AT_SECTIONS, AT_TABLE, FLAG_OVERRIDES,
-        FLAG_SHORTER, FORMAT, HEADER, HEADS, MAGIC, NONE, Section, TABLE_ROW, u16_at,
+        ALIGN, AT_BUILT, AT_COLUMNS, AT_COUNTRY, AT_FILE_LEN, AT_FLAGS, AT_FORMAT, AT_GENERATION,
+        AT_HEADER_CRC, AT_HORIZON, AT_RANKED_UNTIL, AT_REFERENCE, AT_SECTIONS, AT_TABLE,
+        FLAG_OVERRIDES, FLAG_SHORTER, FORMAT, HEADER, HEADS, MAGIC, NONE, Section, TABLE_ROW,
+        u16_at,
     },
+    regimes::Regimes,
     rows::Rows,
     vet::{self, Model, Prefix, Rewrite},
 };
@@ -171,7 +173,8 @@ impl std::error::Error for BuildError {}
 pub fn build(rows: &Rows, settings: &BuildSettings) -> Result<Built, BuildError> {
     let mut report = Report::default();
     let model = vet::vet(rows, settings, &mut report)?;
-    let index = index::index(&model, settings);
+    let regimes = Regimes::of(&model, settings.built_at, settings.horizon_end);
+    let index = index::index(&model, &regimes, settings);
     report.carriers = model.carriers.len() as u32;
     report.bands = model.bands.len() as u32;
     report.rates = model.rates.len() as u32;
@@ -179,15 +182,27 @@ pub fn build(rows: &Rows, settings: &BuildSettings) -> Result<Built, BuildError>
     report.numbers = (model.numbers.len() + model.private.len()) as u64;
     report.prefixes = index.prefixes;
     report.intervals = index.intervals.len() as u64;
-    report.lists = index.lists;
+    report.lists = index.lists.len();
+    report.varying_lists = index.lists.varying;
+    report.open_lists = index.lists.open;
+    report.regimes = regimes.starts.len() as u32;
     let mut writer = Writer::new();
     writer.rows(&model);
     writer.index(&index, settings.index);
-    writer.sections[Section::Offers as usize] = index.offers;
+    writer.regimes(&regimes, &index.lists.variants);
+    let ranked_until = ranked_until(&model, settings);
+    writer.sections[Section::Offers as usize] = index.lists.bytes;
     let everyone = model.overrides.first().is_some_and(|rule| rule.org_id == 0);
-    let bytes = writer.finish(settings, everyone)?;
+    let bytes = writer.finish(settings, everyone, ranked_until, regimes.columns() as u32)?;
     report.bytes = bytes.len() as u64;
     Ok(Built { bytes, report })
+}
+
+/// When the first exchange rate in use is too old: from then on lists are out of order.
+fn ranked_until(model: &Model<'_>, settings: &BuildSettings) -> i64 {
+    let priced = model.rates.iter().filter(|rate| rate.cost_per_min.is_some());
+    let ends = priced.map(|rate| rate.priced_until).filter(|&end| end > settings.built_at);
+    ends.min().unwrap_or(i64::MAX)
 }
 
 /// Sections in the making.
@@ -436,7 +451,25 @@ impl Writer {
         }
     }
 
-    fn finish(self, settings: &BuildSettings, overrides: bool) -> Result<Vec<u8>, BuildError> {
+    fn regimes(&mut self, regimes: &Regimes, variants: &[u32]) {
+        for &(start, column) in &regimes.starts {
+            put!(self, Regimes, start, column, 0u32);
+        }
+        for &(key, class) in &regimes.callers {
+            put!(self, Callers, key.0, class, 0u32);
+        }
+        for line in variants {
+            put!(self, Variants, line);
+        }
+    }
+
+    fn finish(
+        self,
+        settings: &BuildSettings,
+        overrides: bool,
+        ranked_until: i64,
+        columns: u32,
+    ) -> Result<Vec<u8>, BuildError> {
         let body: usize = self.sections.iter().map(|s| s.len().next_multiple_of(ALIGN)).sum();
         let mut file = Vec::with_capacity(HEADER + body);
         file.resize(HEADER, 0);
@@ -469,6 +502,8 @@ impl Writer {
         }
         set(AT_FLAGS, &flags.to_le_bytes());
         set(AT_COUNTRY, &settings.home_country.map_or([0; 2], |c| c.0));
+        set(AT_RANKED_UNTIL, &ranked_until.to_le_bytes());
+        set(AT_COLUMNS, &columns.to_le_bytes());
         let crc = crc32fast::hash(&file[..AT_HEADER_CRC]);
         file[AT_HEADER_CRC..HEADER].copy_from_slice(&crc.to_le_bytes());
         Ok(file)

@@ -42,6 +42,9 @@ pub(crate) const AT_COUNTRY: usize = 56;
 pub(crate) const AT_TABLE: usize = 64;
 /// One row of the section table: offset u64, rows u32, row bytes u32, checksum u32, pad u32.
 pub(crate) const TABLE_ROW: usize = 24;
+/// First second from which the order of lists no longer holds, i64; how many columns, u32.
+pub(crate) const AT_RANKED_UNTIL: usize = HEADER - 16;
+pub(crate) const AT_COLUMNS: usize = HEADER - 8;
 /// The header's own checksum, over everything before it.
 pub(crate) const AT_HEADER_CRC: usize = HEADER - 4;
 
@@ -56,6 +59,16 @@ pub(crate) const ENTRY_RATE: u8 = 1;
 
 /// Entry flag: [`fsx_core::data::Ranked::tied`].
 pub(crate) const ENTRY_TIED: u8 = 2;
+
+/// Entry flag: [`fsx_core::data::Ranked::closed_loop`].
+pub(crate) const ENTRY_CLOSED: u8 = 4;
+
+/// In the second word of a list's header: the rest of it is the list's first row in the variants
+/// section, one a column.
+pub(crate) const VARIES: u32 = 1 << 31;
+
+/// Beside it: the same for each class of callers, one after another.
+pub(crate) const BY_CALLER: u32 = 1 << 30;
 
 /// The sections, in file order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,15 +112,21 @@ pub(crate) enum Section {
     Retail,
     /// What a decision reads of gateways, two to a cache line; the rest is in `Gateways`.
     GatewayTerms,
+    /// First second, column: spans of time in which no price changes.
+    Regimes,
+    /// Key, class: runs of callers that are in the same A-bands.
+    Callers,
+    /// Lines of lists, by list, class and column.
+    Variants,
 }
 
 impl Section {
-    pub(crate) const COUNT: usize = 28;
+    pub(crate) const COUNT: usize = 31;
 
     /// Bytes of one row.
     pub(crate) const ROW: [usize; Self::COUNT] = [
         1, 4, 16, 32, 32, 88, 96, 8, 8, 8, 4, OFFER, 24, 32, 8, 56, 16, 32, 4, 4, 8, 16, 16, 16,
-        16, 4, 24, 32,
+        16, 4, 24, 32, 16, 16, 4,
     ];
 
     /// Names for error messages and `dump`.
@@ -140,6 +159,9 @@ impl Section {
         "data centres",
         "retail numbers",
         "gateway terms",
+        "regimes",
+        "callers",
+        "variants",
     ];
 }
 

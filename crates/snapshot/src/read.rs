@@ -5,11 +5,11 @@
 //! after it was opened gives wrong routes at worst, never a crash. [`Snapshot::verify`] is what
 //! tells damage from data.
 
+mod error;
 mod walk;
 
+pub use error::{OpenError, VerifyError};
 pub use walk::{OverrideEntry, PrivateNumber};
-
-use std::fmt;
 
 use fsx_core::{
     Country, Nano,
@@ -24,111 +24,12 @@ use fsx_core::{
 };
 
 use crate::layout::{
-    AT_BUILT, AT_COUNTRY, AT_FILE_LEN, AT_FLAGS, AT_FORMAT, AT_GENERATION, AT_HEADER_CRC,
-    AT_HORIZON, AT_REFERENCE, AT_SECTIONS, AT_TABLE, ENTRY_RATE, ENTRY_TIED, FLAG_OVERRIDES,
-    FLAG_SHORTER, FORMAT, HEADER, HEADS, MAGIC, NONE, OFFER, OFFERS_PER_LINE, Section, TABLE_ROW,
-    i64_at, u16_at, u32_at, u64_at,
+    AT_BUILT, AT_COLUMNS, AT_COUNTRY, AT_FILE_LEN, AT_FLAGS, AT_FORMAT, AT_GENERATION,
+    AT_HEADER_CRC, AT_HORIZON, AT_RANKED_UNTIL, AT_REFERENCE, AT_SECTIONS, AT_TABLE, BY_CALLER,
+    ENTRY_CLOSED, ENTRY_RATE, ENTRY_TIED, FLAG_OVERRIDES, FLAG_SHORTER, FORMAT, HEADER, HEADS,
+    MAGIC, NONE, OFFER, OFFERS_PER_LINE, Section, TABLE_ROW, VARIES, i64_at, u16_at, u32_at,
+    u64_at,
 };
-
-/// Why bytes are not a snapshot. The reader keeps what it had.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum OpenError {
-    /// Shorter than its header, or than the header says: torn, or still being copied.
-    Short {
-        /// Bytes that should be there.
-        expected: u64,
-        /// Bytes that are.
-        got: u64,
-    },
-    /// Not a snapshot at all.
-    Foreign,
-    /// Written by another release.
-    Version {
-        /// [`FORMAT`] of this program.
-        expected: u32,
-        /// The file's.
-        got: u32,
-    },
-    /// Written before this format was settled.
-    Sections {
-        /// Sections that this program reads.
-        expected: u32,
-        /// The file's.
-        got: u32,
-    },
-    /// The header does not add up.
-    Header {
-        /// Stored checksum.
-        expected: u32,
-        /// Computed checksum.
-        got: u32,
-    },
-    /// A section points outside the file, or has rows of another size.
-    Section {
-        /// Which one.
-        section: &'static str,
-    },
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Short { expected, got } => {
-                write!(f, "the file is torn: {got} bytes, expected {expected}")
-            }
-            Self::Foreign => f.write_str("not a routing snapshot"),
-            Self::Version { expected, got } => {
-                write!(f, "snapshot format {got}, this program reads {expected}")
-            }
-            Self::Sections { expected, got } => {
-                write!(f, "snapshot with {got} sections, this program reads {expected}")
-            }
-            Self::Header { expected, got } => {
-                write!(f, "damaged header: checksum {got:08x}, expected {expected:08x}")
-            }
-            Self::Section { section } => write!(f, "section {section:?} is out of bounds"),
-        }
-    }
-}
-
-impl std::error::Error for OpenError {}
-
-/// Why an opened snapshot is not to be used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum VerifyError {
-    /// Bytes of a section changed since it was written.
-    Checksum {
-        /// Which section.
-        section: &'static str,
-        /// Stored checksum.
-        expected: u32,
-        /// Computed checksum.
-        got: u32,
-    },
-    /// The checksums are right and a row points outside its table: the writer is at fault.
-    Row {
-        /// Which section.
-        section: &'static str,
-        /// Which row.
-        row: u32,
-    },
-}
-
-impl fmt::Display for VerifyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Checksum { section, expected, got } => write!(
-                f,
-                "section {section:?} is damaged: checksum {got:08x}, expected {expected:08x}"
-            ),
-            Self::Row { section, row } => {
-                write!(f, "section {section:?} row {row} points outside its table")
-            }
-        }
-    }
-}
-
-impl std::error::Error for VerifyError {}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Span {
@@ -145,6 +46,8 @@ pub struct Snapshot<B> {
     generation: u64,
     built_at: i64,
     settings: Settings,
+    /// Columns of the variants section.
+    columns: u32,
 }
 
 impl<B: AsRef<[u8]>> Snapshot<B> {
@@ -214,10 +117,12 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
             shorter_prefix: u32_at(file, AT_FLAGS) & FLAG_SHORTER != 0,
             has_overrides: u32_at(file, AT_FLAGS) & FLAG_OVERRIDES != 0,
             ranked_from: i64_at(file, AT_BUILT),
+            ranked_until: i64_at(file, AT_RANKED_UNTIL),
         };
         let generation = u64_at(file, AT_GENERATION);
         let built_at = i64_at(file, AT_BUILT);
-        Ok(Self { bytes, spans, generation, built_at, settings })
+        let columns = u32_at(file, AT_COLUMNS);
+        Ok(Self { bytes, spans, generation, built_at, settings, columns })
     }
 
     /// Reads the whole file against its checksums and follows every reference once. Takes time
@@ -255,8 +160,15 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
         let list = |line: u32| {
             let header = line.saturating_mul(OFFERS_PER_LINE as u32);
             let row = self.row(Section::Offers, header);
-            !row.is_empty() && whole(Section::Offers, header + 1, u32_at(row, 0))
+            let (count, order) = (u32_at(row, 0), u32_at(row, 4));
+            let found = match order & VARIES {
+                0 => order <= count,
+                _ => whole(Section::Variants, order & !(VARIES | BY_CALLER), self.columns),
+            };
+            !row.is_empty() && found && whole(Section::Offers, header + 1, count)
         };
+        every(Section::Variants, &|at| list(u32_at(self.row(Section::Variants, at), 0)))?;
+        every(Section::Regimes, &|at| u32_at(self.row(Section::Regimes, at), 8) < self.columns)?;
         every(Section::Carriers, &|at| {
             let row = self.row(Section::Carriers, at);
             whole(Section::Gateways, u32_at(row, 12), u32_at(row, 16))
@@ -397,6 +309,33 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
         OfferList { first, len: self.within(Section::Offers, first, u32_at(row, 0)) }
     }
 
+    /// The list of a varying one for the instant and the caller; `None` outside what is compiled.
+    fn variant(
+        &self,
+        order: u32,
+        at: i64,
+        caller: &mut dyn FnMut() -> Option<E164>,
+    ) -> Option<OfferList> {
+        if at >= self.settings.horizon_end {
+            return None;
+        }
+        let regime =
+            self.lower_bound(Section::Regimes, |row| i64_at(row, 0) <= at).checked_sub(1)?;
+        let column = u32_at(self.row(Section::Regimes, regime), 8);
+        let class = if order & BY_CALLER == 0 { 0 } else { caller().map_or(0, |c| self.class(&c)) };
+        let first = order & !(VARIES | BY_CALLER);
+        let row = first.checked_add(class.checked_mul(self.columns)?.checked_add(column)?)?;
+        let row = self.row(Section::Variants, row);
+        (!row.is_empty()).then(|| self.list_at(u32_at(row, 0)))
+    }
+
+    /// Which A-bands a caller is in.
+    fn class(&self, caller: &E164) -> u32 {
+        let key = caller.key().0;
+        let run = self.lower_bound(Section::Callers, |row| u64_at(row, 0) <= key);
+        run.checked_sub(1).map_or(0, |run| u32_at(self.row(Section::Callers, run), 8))
+    }
+
     fn line_of(&self, key: Key) -> u32 {
         if self.rows(Section::Heads) == 0 {
             let at = self.lower_bound(Section::Bounds, |row| u64_at(row, 0) <= key.0);
@@ -533,7 +472,24 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
     #[inline]
     fn ranked_len(&self, list: OfferList) -> u32 {
         let header = self.row(Section::Offers, list.first.saturating_sub(1));
-        u32_at(header, 4).min(list.len)
+        match u32_at(header, 4) {
+            varies if varies & VARIES != 0 => 0,
+            ranked => ranked.min(list.len),
+        }
+    }
+
+    #[inline]
+    fn settled(
+        &self,
+        list: OfferList,
+        at: i64,
+        caller: &mut dyn FnMut() -> Option<E164>,
+    ) -> OfferList {
+        let order = u32_at(self.row(Section::Offers, list.first.saturating_sub(1)), 4);
+        if order & VARIES == 0 {
+            return list;
+        }
+        self.variant(order, at, caller).unwrap_or(list)
     }
 
     #[inline]
@@ -544,6 +500,7 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
             rate: Index(u32_at(row, 0)),
             prefix_len: row[6],
             tied: row[7] & ENTRY_TIED != 0,
+            closed_loop: row[7] & ENTRY_CLOSED != 0,
         })
     }
 

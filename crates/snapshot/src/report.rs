@@ -44,6 +44,12 @@ pub struct Report {
     pub intervals: u64,
     /// Distinct lists of offers.
     pub lists: u64,
+    /// Of them, lists whose order changes with the instant or the caller, as compiled.
+    pub varying_lists: u64,
+    /// Of them, lists with too many conditions to compile: they are put in order call by call.
+    pub open_lists: u64,
+    /// Regimes compiled: spans of time in which no price changes.
+    pub regimes: u32,
     /// Size of the file in bytes.
     pub bytes: u64,
 }

@@ -53,9 +53,11 @@ proptest! {
         deck in deck::decks(),
         world in world::worlds(),
         calls in prop::collection::vec(deck::calls(), 30),
-        shorter in any::<bool>(),
+        shorter in prop::bool::weighted(0.3),
+        horizon_end in prop::sample::select(vec![i64::MAX, 160]),
     ) {
-        let built = build(&deck, &settings(IndexKind::Bounds, shorter)).expect("a valid deck");
+        let settings = BuildSettings { horizon_end, ..settings(IndexKind::Bounds, shorter) };
+        let built = build(&deck, &settings).expect("a valid deck");
         let data = Snapshot::open(built.bytes).expect("opens");
         data.verify().expect("verifies");
         for call in &calls {
@@ -90,6 +92,22 @@ fn decks_reach_the_interesting_cases() {
         }
     }
     assert!(several > 300 && ties > 25 && rejected > 300, "{several} {ties} {rejected}");
+}
+
+/// Nor of a way through the engine that they never take.
+#[test]
+fn decks_reach_every_kind_of_list() {
+    use proptest::{strategy::ValueTree, test_runner::TestRunner};
+    let mut runner = TestRunner::deterministic();
+    let (mut varying, mut open, mut settled) = (0, 0, 0);
+    for _ in 0..60 {
+        let deck = deck::decks().new_tree(&mut runner).expect("deck").current();
+        let report = build(&deck, &settings(IndexKind::Bounds, false)).expect("builds").report;
+        varying += report.varying_lists;
+        open += report.open_lists;
+        settled += report.lists - report.varying_lists - report.open_lists;
+    }
+    assert!(varying > 300 && settled > 300, "{varying} {open} {settled}");
 }
 
 #[test]

@@ -1,0 +1,419 @@
+//! Lists of offers: what serves a run of numbers, each distinct list stored once, cheapest first.
+//!
+//! A list whose carriers have one price each is in its final order. One on which a price varies has an
+//! order for each column and class of [`crate::regimes`], lists of their own, found through the
+//! variants section; as many of them are equal as there are calls for which nothing changes. A list
+//! on which something is left open is put in order call by call.
+
+use std::collections::HashMap;
+
+use crate::{
+    hashed,
+    layout::{ALIGN, BY_CALLER, ENTRY_CLOSED, ENTRY_RATE, ENTRY_TIED, NONE, OFFER, VARIES},
+    regimes::{Course, Regimes},
+    vet::Model,
+};
+
+/// Most rows of the variants section; lists past it are left open.
+const MOST_ROWS: usize = 1 << 24;
+
+/// One offer on a list in the making, in the order of the list: where its band stands among all
+/// (32 bits), its carrier (8), and the length of its prefix, long before short (8).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry(u64);
+
+impl Entry {
+    pub(crate) fn new(rank: u32, carrier: u8, len: u8) -> Self {
+        Self(u64::from(rank) << 16 | u64::from(carrier) << 8 | u64::from(u8::MAX - len))
+    }
+
+    fn rank(self) -> usize {
+        (self.0 >> 16) as usize
+    }
+
+    pub(crate) fn carrier(self) -> u8 {
+        (self.0 >> 8) as u8
+    }
+
+    fn prefix_len(self) -> u8 {
+        u8::MAX - self.0 as u8
+    }
+}
+
+/// How a band's price depends on the call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Terms {
+    /// One rate, whoever calls and from the build on.
+    Settled { rate: u32 },
+    /// By column, and by class where callers matter: rates from `at` on in [`Ranks::resolved`].
+    Varies { by_caller: bool, at: u32 },
+    /// By the call.
+    Open,
+    /// No call can use it: disabled, no rates, no exchange rate, or only through an override.
+    Dead,
+}
+
+/// Every band's place in the order of the default profile, and its terms by that place.
+pub(crate) struct Ranks {
+    of_band: Vec<u32>,
+    bands: Vec<u32>,
+    terms: Vec<Terms>,
+    /// Rates of bands that vary, columns within classes.
+    resolved: Vec<u32>,
+    columns: usize,
+    classes: usize,
+    /// By rate row: its place in the order of the default profile, and a number for its cost. Empty
+    /// where nothing varies, but for the costs of rates that are settled.
+    places: Vec<u32>,
+    costs: Vec<u32>,
+    /// By carrier: it serves only its own organisations.
+    closed: Vec<bool>,
+}
+
+impl Ranks {
+    /// Puts bands in the order of step 13: cost, then the best gateway's reliability, then the
+    /// carrier. Bands whose price depends on the call come after, dead ones last.
+    pub(crate) fn new(model: &Model<'_>, regimes: &Regimes) -> Self {
+        let (columns, classes) = (regimes.columns(), regimes.classes());
+        let mut resolved = Vec::new();
+        let terms: Vec<Terms> = model
+            .bands
+            .iter()
+            .map(|band| {
+                let carrier = model.carriers.get(band.carrier as usize);
+                match regimes.course(model, band) {
+                    _ if carrier.is_some_and(|carrier| carrier.private_services) => Terms::Dead,
+                    Course::Settled(rate) => Terms::Settled { rate },
+                    Course::Open => Terms::Open,
+                    Course::Dead => Terms::Dead,
+                    Course::Varies { by_caller } => {
+                        let at = resolved.len() as u32;
+                        for class in 0..if by_caller { classes } else { 1 } {
+                            let rates =
+                                (0..columns).map(|column| regimes.rate(model, band, class, column));
+                            resolved.extend(rates.map(|rate| rate.unwrap_or(NONE)));
+                        }
+                        Terms::Varies { by_caller, at }
+                    }
+                }
+            })
+            .collect();
+        let unreliability = unreliability(model);
+        let order = |carrier: u32| {
+            let id = model.carriers.get(carrier as usize).map_or(u32::MAX, |carrier| carrier.id);
+            (unreliability.get(carrier as usize).copied(), id)
+        };
+        let cost = |rate: u32| model.rates[rate as usize].cost_per_min;
+        // Keys are made once: a sort asks for each many times.
+        let mut keys: Vec<_> = (model.bands.iter().zip(&terms).zip(0u32..))
+            .map(|((band, terms), at)| {
+                let (class, cost) = match *terms {
+                    Terms::Settled { rate } => (0u8, cost(rate)),
+                    Terms::Varies { .. } | Terms::Open => (1, None),
+                    Terms::Dead => (2, None),
+                };
+                (class, cost, order(band.carrier), band.id, at)
+            })
+            .collect();
+        keys.sort_unstable();
+        let bands: Vec<u32> = keys.into_iter().map(|(.., at)| at).collect();
+        let mut of_band = vec![0; bands.len()];
+        for (&band, rank) in bands.iter().zip(0..) {
+            of_band[band as usize] = rank;
+        }
+        let terms: Vec<Terms> = bands.iter().map(|&band| terms[band as usize]).collect();
+        let mut costs = vec![0; model.rates.len()];
+        let mut places = Vec::new();
+        let settled = terms.iter().filter_map(|terms| match terms {
+            Terms::Settled { rate } => Some(*rate),
+            _ => None,
+        });
+        if resolved.is_empty() {
+            number_costs(settled, cost, &mut costs);
+        } else {
+            let mut rates: Vec<_> = (model.rates.iter().zip(0u32..))
+                .map(|(rate, at)| {
+                    let carrier = model.bands[rate.band as usize].carrier;
+                    (rate.cost_per_min, order(carrier), rate.id, at)
+                })
+                .collect();
+            rates.sort_unstable();
+            places = vec![0; rates.len()];
+            for (&(.., at), place) in rates.iter().zip(0..) {
+                places[at as usize] = place;
+            }
+            number_costs(rates.iter().map(|&(.., at)| at), cost, &mut costs);
+        }
+        let closed = model.carriers.iter().map(|carrier| carrier.closed_loop).collect();
+        Self { of_band, bands, terms, resolved, columns, classes, places, costs, closed }
+    }
+
+    /// The rate of a band in one variant.
+    fn rate(&self, terms: Terms, class: usize, column: usize) -> Option<u32> {
+        match terms {
+            Terms::Settled { rate } => Some(rate),
+            Terms::Varies { by_caller, at } => {
+                let class = if by_caller { class } else { 0 };
+                let rate = *self.resolved.get(at as usize + class * self.columns + column)?;
+                (rate != NONE).then_some(rate)
+            }
+            Terms::Open | Terms::Dead => None,
+        }
+    }
+}
+
+/// Complement of the best gateway's reliability, by carrier.
+fn unreliability(model: &Model<'_>) -> Vec<u8> {
+    let best = model.carriers.iter().map(|carrier| {
+        let best = model.gateways.get(carrier.first_gateway as usize);
+        best.filter(|_| carrier.gateways > 0).map_or(0, |gateway| gateway.row.reliability)
+    });
+    best.map(|reliability| u8::MAX - reliability).collect()
+}
+
+/// Gives rates, in order of cost, a number for it.
+fn number_costs<C: PartialEq>(
+    rates: impl Iterator<Item = u32>,
+    cost: impl Fn(u32) -> C,
+    costs: &mut [u32],
+) {
+    let (mut number, mut last) = (0, None);
+    for rate in rates {
+        let cost = Some(cost(rate));
+        number += u32::from(cost != last);
+        last = cost;
+        costs[rate as usize] = number;
+    }
+}
+
+/// An offer in its place: rate, carrier, length of the prefix.
+type Placed = (u32, u8, u8);
+
+/// The lists made so far.
+pub(crate) struct Lists {
+    /// The offers section.
+    pub(crate) bytes: Vec<u8>,
+    /// The variants section: lines of lists.
+    pub(crate) variants: Vec<u32>,
+    /// Lists on which a price varies.
+    pub(crate) varying: u64,
+    /// Lists that are put in order call by call.
+    pub(crate) open: u64,
+    /// A list by the hash of its entries; in the next slot where two lists share one.
+    known: HashMap<u64, Known, hashed::Build>,
+    /// The entries of all lists, one after another.
+    entries: Vec<Entry>,
+    /// Lists of one variant, by hash, likewise; and rows of variants.
+    placed: HashMap<u64, (u32, u32), hashed::Build>,
+    rows: HashMap<u64, u32, hashed::Build>,
+    ranks: Ranks,
+    keep_shorter: bool,
+    /// To be filled again and again.
+    scratch: Vec<(u32, Placed)>,
+}
+
+/// A list that is stored: its line, and its entries among all.
+struct Known {
+    line: u32,
+    from: u32,
+    len: u32,
+}
+
+impl Lists {
+    pub(crate) fn new(ranks: Ranks, keep_shorter: bool) -> Self {
+        Self {
+            bytes: Vec::new(),
+            variants: Vec::new(),
+            varying: 0,
+            open: 0,
+            known: HashMap::default(),
+            entries: Vec::new(),
+            placed: HashMap::default(),
+            rows: HashMap::default(),
+            ranks,
+            keep_shorter,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// How many distinct lists there are, variants apart.
+    pub(crate) fn len(&self) -> u64 {
+        self.known.len() as u64
+    }
+
+    /// The place of a band among all.
+    pub(crate) fn rank(&self, band: u32) -> u32 {
+        self.ranks.of_band[band as usize]
+    }
+
+    /// The line of the list with these entries, which are in order.
+    pub(crate) fn line(&mut self, entries: &[Entry]) -> u32 {
+        let mut slot = hashed::words(entries.iter().map(|entry| entry.0));
+        while let Some(known) = self.known.get(&slot) {
+            let (from, len) = (known.from as usize, known.len as usize);
+            if self.entries[from..from + len] == *entries {
+                return known.line;
+            }
+            slot = slot.wrapping_add(1);
+        }
+        let (from, len) = (self.entries.len() as u32, entries.len() as u32);
+        self.entries.extend_from_slice(entries);
+        let line = self.write(entries);
+        self.known.insert(slot, Known { line, from, len });
+        line
+    }
+
+    /// Stores a list; how many of its entries are in their final order, or where its variants are, is
+    /// the second word of its header.
+    fn write(&mut self, entries: &[Entry]) -> u32 {
+        let (mut ranked, mut order) = (0, 0);
+        match self.course(entries) {
+            Terms::Open if self.keep_shorter => {}
+            Terms::Open => self.open += 1,
+            Terms::Varies { by_caller, .. } => match self.variants_of(entries, by_caller) {
+                Some(first) => {
+                    self.varying += 1;
+                    order = VARIES | first | if by_caller { BY_CALLER } else { 0 };
+                }
+                None => self.open += 1,
+            },
+            Terms::Settled { .. } | Terms::Dead => {
+                let usable = |entry: &&Entry| self.ranks.terms[entry.rank()] != Terms::Dead;
+                ranked = entries.iter().take_while(usable).count();
+                order = ranked as u32;
+            }
+        }
+        let line = (self.bytes.len() / ALIGN) as u32;
+        self.header(entries.len(), order);
+        let rate = |at: usize| {
+            let entry = entries[..ranked].get(at)?;
+            self.ranks.rate(self.ranks.terms[entry.rank()], 0, 0)
+        };
+        let (mut before, mut here) = (None, rate(0));
+        for (at, entry) in entries.iter().enumerate() {
+            let after = rate(at + 1);
+            match here {
+                Some(rate) => {
+                    let flags = self.flags([before, here, after], entry.carrier());
+                    put(&mut self.bytes, rate, entry.carrier(), entry.prefix_len(), flags);
+                }
+                None => {
+                    let band = self.ranks.bands[entry.rank()];
+                    put(&mut self.bytes, band, entry.carrier(), entry.prefix_len(), 0);
+                }
+            }
+            (before, here) = (here, after);
+        }
+        self.bytes.resize(self.bytes.len().next_multiple_of(ALIGN), 0);
+        line
+    }
+
+    /// The terms of a whole list: the least settled of its entries'.
+    fn course(&self, entries: &[Entry]) -> Terms {
+        if self.keep_shorter {
+            return Terms::Open;
+        }
+        let (mut varies, mut callers) = (false, false);
+        for entry in entries {
+            match self.ranks.terms[entry.rank()] {
+                Terms::Open => return Terms::Open,
+                Terms::Varies { by_caller, .. } => {
+                    varies = true;
+                    callers |= by_caller;
+                }
+                Terms::Settled { .. } | Terms::Dead => {}
+            }
+        }
+        if varies { Terms::Varies { by_caller: callers, at: 0 } } else { Terms::Dead }
+    }
+
+    /// Flags of the middle one of three neighbours in order, which has a rate.
+    fn flags(&self, [before, here, after]: [Option<u32>; 3], carrier: u8) -> u8 {
+        let cost = |rate: u32| self.ranks.costs[rate as usize];
+        let own = here.map(cost);
+        let tied = [before, after].into_iter().flatten().any(|other| Some(cost(other)) == own);
+        let closed = self.ranks.closed[usize::from(carrier)];
+        ENTRY_RATE | if tied { ENTRY_TIED } else { 0 } | if closed { ENTRY_CLOSED } else { 0 }
+    }
+
+    fn header(&mut self, count: usize, order: u32) {
+        self.bytes.extend_from_slice(&(count as u32).to_le_bytes());
+        self.bytes.extend_from_slice(&order.to_le_bytes());
+    }
+
+    /// Stores a list for each class and column, and gives the first of its rows in the variants
+    /// section; `None` where that is full.
+    fn variants_of(&mut self, entries: &[Entry], by_caller: bool) -> Option<u32> {
+        let classes = if by_caller { self.ranks.classes } else { 1 };
+        let mut lines = Vec::with_capacity(classes * self.ranks.columns);
+        for class in 0..classes {
+            for column in 0..self.ranks.columns {
+                lines.push(self.variant(entries, class, column));
+            }
+        }
+        let mut slot = hashed::words(lines.iter().map(|line| u64::from(*line)));
+        while let Some(&first) = self.rows.get(&slot) {
+            if self.variants.get(first as usize..first as usize + lines.len()) == Some(&lines) {
+                return Some(first);
+            }
+            slot = slot.wrapping_add(1);
+        }
+        if self.variants.len() + lines.len() > MOST_ROWS {
+            return None;
+        }
+        let first = self.variants.len() as u32;
+        self.variants.extend(lines);
+        self.rows.insert(slot, first);
+        Some(first)
+    }
+
+    /// The line of the list as it stands in one column for one class: only what can be used.
+    fn variant(&mut self, entries: &[Entry], class: usize, column: usize) -> u32 {
+        let mut placed = std::mem::take(&mut self.scratch);
+        placed.clear();
+        for entry in entries {
+            let rate = self.ranks.rate(self.ranks.terms[entry.rank()], class, column);
+            if let Some(rate) = rate {
+                let place = self.ranks.places[rate as usize];
+                placed.push((place, (rate, entry.carrier(), entry.prefix_len())));
+            }
+        }
+        placed.sort_unstable();
+        let from = self.bytes.len();
+        self.header(placed.len(), placed.len() as u32);
+        for at in 0..placed.len() {
+            let (_, (rate, carrier, prefix_len)) = placed[at];
+            let other = |at: Option<usize>| placed.get(at?).map(|(_, (rate, ..))| *rate);
+            let neighbours = [other(at.checked_sub(1)), Some(rate), other(at.checked_add(1))];
+            let flags = self.flags(neighbours, carrier);
+            put(&mut self.bytes, rate, carrier, prefix_len, flags);
+        }
+        self.scratch = placed;
+        // Written first and looked up then: most are new, and no copy of them has to be kept.
+        let made = &self.bytes[from..];
+        let len = made.len() as u32;
+        let eights = made.as_chunks::<8>().0;
+        let mut slot = hashed::words(eights.iter().map(|eight| u64::from_le_bytes(*eight)));
+        while let Some(&(line, known)) = self.placed.get(&slot) {
+            let start = line as usize * ALIGN;
+            if known == len && self.bytes[start..start + len as usize] == *made {
+                self.bytes.truncate(from);
+                return line;
+            }
+            slot = slot.wrapping_add(1);
+        }
+        let line = (from / ALIGN) as u32;
+        self.placed.insert(slot, (line, len));
+        self.bytes.resize(self.bytes.len().next_multiple_of(ALIGN), 0);
+        line
+    }
+}
+
+/// One entry of a list.
+fn put(bytes: &mut Vec<u8>, at: u32, carrier: u8, prefix_len: u8, flags: u8) {
+    let mut entry = [0; OFFER];
+    entry[..4].copy_from_slice(&at.to_le_bytes());
+    entry[4] = carrier;
+    (entry[6], entry[7]) = (prefix_len, flags);
+    bytes.extend_from_slice(&entry);
+}
