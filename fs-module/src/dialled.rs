@@ -12,6 +12,11 @@ use crate::config::Config;
 const SPECIAL: &[char] =
     &[',', '|', '[', ']', '{', '}', '<', '>', '\'', '"', '\\', '$', '^', '\u{7f}'];
 
+/// What keeps FreeSWITCH from following a redirection: without it, a gateway that answers 302 has the
+/// call sent to any address that it names, or the caller's leg transferred into the caller's own
+/// dialplan, to any number that it names and at the caller's cost.
+const REDIRECT_FATAL: &str = "outbound_redirect_fatal";
+
 /// Whether `number` may stand in a dial string as it is.
 pub(crate) fn is_safe(number: &str) -> bool {
     !number.is_empty()
@@ -51,6 +56,8 @@ pub(crate) fn variables(
     } else if !route.cli.is_empty() {
         default("origination_caller_id_number", &route.cli);
     }
+    // A carrier must not send our calls, or our caller's own leg, wherever it likes (SIP 3xx).
+    default(REDIRECT_FATAL, "true");
     if config.progress_timeout_s > 0 {
         default("progress_timeout", &config.progress_timeout_s.to_string());
     }
@@ -100,6 +107,10 @@ mod tests {
         assert_eq!(value(&found, "origination_caller_id_number"), Some("4420"));
         assert_eq!(value(&found, "fsx_gateway_id"), Some("7"));
         assert_eq!(value(&found, "origination_privacy"), None);
+        assert_eq!(value(&found, "outbound_redirect_fatal"), Some("true"));
+        route.vars.insert("outbound_redirect_fatal".to_owned(), "false".to_owned());
+        let found = variables(&Config::default(), &route, "");
+        assert_eq!(value(&found, "outbound_redirect_fatal"), Some("false"), "a trusted gateway");
     }
 
     #[test]
