@@ -31,7 +31,7 @@ fn main() {
     let independent = std::env::args().any(|arg| arg == "--independent");
     let name = if independent { "independent (worst case)" } else { "correlated" };
     let began = Instant::now();
-    let mut decks = deck::decks(independent);
+    let mut decks = deck::decks_of(0..40, independent);
     let prefixes = blocks(&decks.prefixes);
     sell(&mut decks, &prefixes, independent);
     let rows = decks.rows.numbers.len();

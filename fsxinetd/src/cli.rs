@@ -123,9 +123,20 @@ fn with_config(path: &Path, run: impl FnOnce(config::Config, &Path) -> ExitCode)
 /// Commands are short and sequential; one thread does.
 fn block_on(command: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(command),
+        Ok(runtime) => runtime.block_on(async {
+            large_files_fail();
+            command.await
+        }),
         Err(error) => fail(1, &format!("cannot start: {error}")),
     }
+}
+
+/// Past a limit on the size of files (`ulimit -f`, `LimitFSIZE=`) a write is an error that is told,
+/// where it would end the process without a word.
+pub(crate) fn large_files_fail() {
+    const SIGXFSZ: i32 = 25;
+    // Once listened to, it ends nothing any more. Where that fails it is as it was.
+    let _ = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(SIGXFSZ));
 }
 
 fn cdr_list(config: &Path, list: &CdrList) -> ExitCode {

@@ -1,14 +1,22 @@
 //! Health and spend, followed on a connection of their own: a build that takes its time must not
 //! keep a dead gateway in the plans.
 
+use std::time::{Duration, Instant};
+
 use tracing::{debug, info, warn};
 
 use super::changes::{self, Stamp};
 use super::live::LiveRows;
-use super::run::{FIRST_BACKOFF, FeedSettings, MOST_BACKOFF, identity, same_file};
+use super::run::{FIRST_BACKOFF, FeedSettings, identity, same_file};
 use super::table::Emptied;
 use crate::db::{Access, Conn, DbError, DbUrl, Schema};
 use crate::published::PublishedHandle;
+
+/// Longest pause when the database is away: a dead gateway costs calls, and knocking costs nothing.
+const MOST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How often it is looked which tables there are, while all that are wanted were there.
+const TABLES_EVERY: Duration = Duration::from_secs(60);
 
 /// Keeps the live table at what the database says. Never ends, never gives up; drop it to stop it.
 pub(super) async fn follow(
@@ -35,7 +43,7 @@ pub(super) async fn follow(
         }
         away = true;
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(MOST_BACKOFF);
+        pause = (pause * 2).min(MOST_PAUSE);
     }
 }
 
@@ -57,10 +65,19 @@ async fn session(
 ) -> Result<std::convert::Infallible, DbError> {
     let file = identity(url);
     let mut conn = Conn::open(url, Access::ReadOnly, settings.connect_timeout).await?;
-    let schema = Schema::read(&mut conn).await?;
+    let (mut schema, mut looked_at) = (Schema::read(&mut conn).await?, Instant::now());
     let mut seen: Option<Stamp> = None;
     loop {
         same_file(url, file)?;
+        // Whoever makes the database may not have been done when we came: tables that were not there
+        // are looked for again, or health would never be followed.
+        if !LiveRows::has_all(&schema) || looked_at.elapsed() >= TABLES_EVERY {
+            let now = Schema::read(&mut conn).await?;
+            looked_at = Instant::now();
+            if now != schema {
+                (schema, seen) = (now, None);
+            }
+        }
         let times = emptied.times();
         if told.empty != times {
             // It knows nothing: everything is told again.

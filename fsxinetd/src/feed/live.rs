@@ -18,6 +18,13 @@ pub(super) struct LiveRows {
 }
 
 impl LiveRows {
+    /// Whether both tables can be read.
+    pub(super) fn has_all(schema: &Schema) -> bool {
+        ["CarrierGatewayHealth", "WholesaleCallCostCache"]
+            .iter()
+            .all(|name| Table::named(name).is_some_and(|table| schema.readable(table)))
+    }
+
     /// Reads both tables and brings the live table to what they say. Gives what is wrong with rows,
     /// in words.
     pub(super) async fn refresh(

@@ -122,6 +122,40 @@ mod tests {
     }
 
     #[test]
+    fn kamailio_lcr_swaps_two_tables_one_after_the_other() {
+        use std::sync::atomic::AtomicBool;
+
+        use fsx_snapshot::{BuildSettings, build, rows::Rows};
+
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("routes");
+        let bytes = |generation| {
+            let settings = BuildSettings { generation, ..BuildSettings::default() };
+            build(&Rows::default(), &settings).expect("builds").bytes
+        };
+        let (one, two) = (bytes(1), bytes(2));
+        write_file(&path, &one).expect("first");
+        let (done, reads) = (AtomicBool::new(false), AtomicU32::new(0));
+        std::thread::scope(|scope| {
+            // Whoever opens it finds the one or the other, whole.
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let found = load(&path).expect("whole").expect("always there");
+                    assert!((1..=2).contains(&found.generation()));
+                    reads.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            for n in 0.. {
+                write_file(&path, if n % 2 == 0 { &two } else { &one }).expect("next");
+                if n > 40 && reads.load(Ordering::Relaxed) > 40 {
+                    break;
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+    }
+
+    #[test]
     fn what_cannot_be_used_is_said_and_not_loaded() {
         let dir = tempfile::tempdir().expect("dir");
         let path = dir.path().join("routes");

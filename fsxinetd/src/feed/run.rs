@@ -32,7 +32,8 @@ pub struct FeedSettings {
     pub snapshot: PathBuf,
     /// The live table.
     pub live: PathBuf,
-    /// How often changes are looked for; zero builds once, at start.
+    /// How often changes are looked for; zero does not look for any (the horizon is minded all the
+    /// same).
     pub interval: Duration,
     /// How often health and spend are read.
     pub live_interval: Duration,
@@ -122,7 +123,12 @@ pub struct Feed {
     generation: u64,
     fingerprint: Option<u64>,
     snapshot: Option<(Arc<Snapshot<Vec<u8>>>, u64)>,
+    clock: Clock,
+    said_past: Option<Instant>,
 }
+
+/// What time it is; a test may have its own.
+pub(super) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// First pause between tries when the database is away; it doubles.
 pub(super) const FIRST_BACKOFF: Duration = Duration::from_millis(500);
@@ -132,6 +138,12 @@ pub(super) const MOST_BACKOFF: Duration = Duration::from_secs(60);
 
 /// Everything is read at least this often, changes or not.
 const READ_ALL_EVERY: Duration = Duration::from_secs(3600);
+
+/// How often a snapshot that nears its horizon is tried to be made anew, where that is refused.
+const AGEING_EVERY: Duration = Duration::from_secs(60);
+
+/// How often it is said that the horizon has passed.
+const SAY_PAST_EVERY: Duration = Duration::from_secs(300);
 
 /// How often a read that takes its time says how far it is.
 const SAY_EVERY: Duration = Duration::from_secs(10);
@@ -157,6 +169,8 @@ impl Feed {
             generation: 0,
             fingerprint: None,
             snapshot: None,
+            clock: Arc::new(SystemTime::now),
+            said_past: None,
         };
         match load(&feed.settings.snapshot) {
             Ok(None) => info!(path = %feed.settings.snapshot.display(), "no snapshot yet"),
@@ -172,6 +186,12 @@ impl Feed {
             Err(reason) => warn!("{reason}"),
         }
         Ok(feed)
+    }
+
+    /// The feed, by another clock.
+    #[cfg(test)]
+    pub(super) fn with_clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
     }
 
     /// How it is doing; changes with every try.
@@ -242,18 +262,24 @@ impl Feed {
         changes::prepare(&mut conn).await;
         let mut read_stamp: Option<Stamp> = None;
         let mut read_at = Instant::now();
-        let mut looked_at: Option<Instant> = None;
+        let (mut looked_at, mut aged_at): (Option<Instant>, _) = (None, None);
         let (mut asked, mut refused) = (false, false);
         let every = self.settings.interval;
         loop {
             same_file(&url, file)?;
             let due = looked_at.is_none_or(|at| !every.is_zero() && at.elapsed() >= every);
-            if due || asked {
+            // Also where changes are not looked for: time passes all the same.
+            let ageing = self.half_of_the_horizon_has_passed()
+                && aged_at.is_none_or(|at: Instant| at.elapsed() >= AGEING_EVERY);
+            if ageing {
+                aged_at = Some(Instant::now());
+            }
+            if due || asked || ageing {
                 looked_at = Some(Instant::now());
                 let now = changes::stamp(&mut conn).await?;
                 let old = read_at.elapsed() >= READ_ALL_EVERY;
-                if asked || old || now.moved_since(read_stamp.as_ref()) {
-                    refused = match self.read_and_build(&mut conn, asked).await {
+                if asked || old || ageing || now.moved_since(read_stamp.as_ref()) {
+                    refused = match self.read_and_build(&mut conn, asked || ageing).await {
                         Ok(()) => false,
                         // The database is well, its data is not: wait for somebody to mend it.
                         Err(error @ FeedError::Build(_)) => {
@@ -279,7 +305,7 @@ impl Feed {
 
     async fn read_and_build(&mut self, conn: &mut Conn, force: bool) -> Result<(), FeedError> {
         let began = Instant::now();
-        let at = seconds(SystemTime::now());
+        let at = seconds((self.clock)());
         let reading = self.settings.make.reading(at);
         let mut said = began;
         let rows = read(conn, &reading, &mut |table, rows| {
@@ -331,11 +357,37 @@ impl Feed {
         Ok(())
     }
 
+    /// Periods are resolved up to the horizon only, so the snapshot is made anew long before that,
+    /// although nothing has changed.
+    fn half_of_the_horizon_has_passed(&mut self) -> bool {
+        let Some((snapshot, _)) = &self.snapshot else { return false };
+        let (from, to) = (snapshot.built_at(), snapshot.settings().horizon_end);
+        let now = seconds((self.clock)());
+        if now >= to {
+            self.say_past_horizon(to);
+        }
+        now >= from.saturating_add(to.saturating_sub(from) / 2)
+    }
+
+    /// Loud, and not without end: the switches go on with rates that name no period.
+    fn say_past_horizon(&mut self, horizon_end: i64) {
+        if self.said_past.is_none_or(|at| at.elapsed() >= SAY_PAST_EVERY) {
+            self.said_past = Some(Instant::now());
+            let horizon_end = fsx_wire::answer::rfc3339(horizon_end);
+            warn!(
+                horizon_end,
+                "the snapshot in force is past its horizon: only rates without a period are used"
+            );
+        }
+    }
+
     /// Asks the source again and again, until asking fails.
     async fn fetching(&mut self, source: Source) -> Result<std::convert::Infallible, FeedError> {
         let mut fetcher = Fetcher::new(source)?;
         let every = self.settings.interval;
         loop {
+            // Whoever builds it is late.
+            self.half_of_the_horizon_has_passed();
             let began = Instant::now();
             match fetcher.fetch().await? {
                 None => self.confirm(),

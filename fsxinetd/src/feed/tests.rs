@@ -392,3 +392,71 @@ async fn the_feed_follows_the_database_and_outlives_it() {
     assert!(handle.current().is_none());
     assert_eq!(feed.status().borrow().generation, 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_is_made_anew_long_before_its_horizon() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::time::UNIX_EPOCH;
+
+    let dir = tempfile::tempdir().expect("dir");
+    let conn = filled(&sqlite_url(dir.path()), SAMPLE).await;
+    conn.close().await;
+    // Nobody looks for changes, and none are made.
+    let day = 86_400;
+    let settings = FeedSettings { interval: Duration::ZERO, ..settings(dir.path()) };
+    let horizon = i64::from(settings.make.horizon_days) * day;
+    let now = Arc::new(AtomicI64::new(AT));
+    let clock = now.clone();
+    let feed = Feed::new(settings, PublishedHandle::new()).expect("starts").with_clock(Arc::new(
+        move || UNIX_EPOCH + Duration::from_secs(clock.load(Ordering::SeqCst) as u64),
+    ));
+    let mut status = feed.status();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(feed.run(stopped));
+    until(&mut status, "first build", |s| s.builds == 1).await;
+    let horizon_of = || {
+        let snapshot = load(&dir.path().join("routes")).expect("usable").expect("there");
+        snapshot.settings().horizon_end
+    };
+    assert_eq!(horizon_of(), AT + horizon);
+
+    // A third of it has passed: nothing happens.
+    now.store(AT + horizon / 3, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(status.borrow().builds, 1);
+
+    // More than half: a new one, from the same rows, with the whole horizon before it.
+    let later = AT + horizon * 2 / 3;
+    now.store(later, Ordering::SeqCst);
+    until(&mut status, "second build", |s| s.builds == 2).await;
+    assert_eq!(horizon_of(), later + horizon);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(status.borrow().builds, 2, "once is enough");
+    stop.send_replace(true);
+    tokio::time::timeout(PATIENCE, running).await.expect("stops").expect("no panic");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_that_come_later_are_followed() {
+    let dir = tempfile::tempdir().expect("dir");
+    let url = sqlite_url(dir.path());
+    // Whoever makes the database is not done when the feed comes.
+    let mut conn = open(&url, Access::Create).await;
+    testing::run(&mut conn, "CREATE TABLE Carriers (ID INTEGER)").await;
+    let feed = Feed::new(settings(dir.path()), PublishedHandle::new()).expect("starts");
+    let live = feed.live();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(feed.run(stopped));
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    testing::run(
+        &mut conn,
+        "CREATE TABLE CarrierGatewayHealth (ID INTEGER, DataCentre TEXT, Healthy TEXT);\n
+         INSERT INTO CarrierGatewayHealth VALUES (3001, 'LON1', 'NO');\n",
+    )
+    .await;
+    wait("health", || !live.healthy(3001, "LON1")).await;
+    conn.close().await;
+    stop.send_replace(true);
+    tokio::time::timeout(PATIENCE, running).await.expect("stops").expect("no panic");
+}

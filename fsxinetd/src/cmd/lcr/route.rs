@@ -1,10 +1,12 @@
 //! `fsxinetd lcr route`.
 
+use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use fsx_core::data::{LiveView, RoutingData};
+use fsx_core::data::{Index, LiveView, RoutingData};
 use fsx_core::{CallFacts, Country, decide, decide_why};
 use fsx_wire::answer::{CollectWhy, RouteAnswer};
 
@@ -118,8 +120,49 @@ pub(super) async fn route(args: RouteArgs) -> Result<ExitCode, Failure> {
         let jobs = if args.jobs == 0 { cores() } else { usize::from(args.jobs) };
         return batch::batch(&opened, path, jobs);
     }
+    for line in unknown(&opened.data, &args) {
+        // To whoever watches; the answer stands alone.
+        let _ = writeln!(std::io::stderr(), "fsxinetd: {line}");
+    }
     say!("{}", one(&opened, &args)?.trim_end())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was asked for by a name that the data does not know: the answer is right, and hardly the one
+/// that was meant.
+pub(super) fn unknown<D: RoutingData + ?Sized>(data: &D, args: &RouteArgs) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !args.dc.is_empty() && data.data_centre_bit(&args.dc) == 0 {
+        let gateways = (0..).map_while(|at| data.gateway(Index(at)));
+        let known: BTreeSet<&str> = gateways
+            .flat_map(|gateway| gateway.data_centres.split(','))
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+            .collect();
+        if !known.is_empty() {
+            lines.push(format!(
+                "note: no gateway is in data centre {}; there are {}",
+                args.dc,
+                known.into_iter().collect::<Vec<_>>().join(", ")
+            ));
+        }
+    }
+    let dials = |country| data.normalise_rule(Some(country), 0).is_some();
+    if let Some(country) = args.country.filter(|country| !dials(*country)) {
+        let letters = || b'A'..=b'Z';
+        // A country may have two codes, and is named once.
+        let known: BTreeSet<String> = letters()
+            .flat_map(|a| letters().filter_map(move |b| Country::new(&[a, b])))
+            .filter(|country| dials(*country))
+            .map(|country| country.to_string())
+            .collect();
+        let known: Vec<String> = known.into_iter().collect();
+        lines.push(format!(
+            "note: no dialling rules for country {country}: digits are taken as they are; there are {}",
+            if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+        ));
+    }
+    lines
 }
 
 /// The answer to one question, as JSON or for people.

@@ -105,6 +105,24 @@ async fn one_question_has_the_contracts_answer() {
 }
 
 #[tokio::test]
+async fn names_that_the_data_does_not_know_are_told() {
+    let dir = tempfile::tempdir().expect("dir");
+    let url = sample(dir.path()).await.to_string();
+    let told = async |words: &[&str]| {
+        let words = [&["route", "07700900123", "--db", &url], words].concat();
+        let LcrCommand::Route(args) = lcr(&words) else { panic!("route is route") };
+        let Ok(opened) = open_source(&args.source, None).await else { panic!("opens") };
+        route::unknown(&opened.data, &args).join("\n")
+    };
+    assert_eq!(told(&["--dc", "LON1", "--country", "gb"]).await, "");
+    assert_eq!(told(&[]).await, "");
+    let said = told(&["--dc", "LON9", "--country", "ZZ"]).await;
+    assert!(said.contains("no gateway is in data centre LON9; there are LON1, NYC1"), "{said}");
+    assert!(said.contains("no dialling rules for country ZZ"), "{said}");
+    assert!(said.contains(", GB, ") && !said.contains("UK"), "{said}");
+}
+
+#[tokio::test]
 async fn a_snapshot_is_built_verified_and_asked() {
     let dir = tempfile::tempdir().expect("dir");
     let url = sample(dir.path()).await.to_string();
