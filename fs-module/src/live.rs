@@ -179,6 +179,9 @@ impl Slot {
             Place::Same => {
                 *self.lost() = None;
                 live.table.tick(clock::utc_s());
+                if !live.owner.is_none() && !live.table.beat(live.owner) {
+                    self.register_again(path);
+                }
             }
             Place::Replaced => match Live::open(path) {
                 Ok(new) => {
@@ -197,6 +200,14 @@ impl Slot {
                 self.set(None);
                 self.lose(&live, what, path);
             }
+        }
+    }
+
+    /// Somebody struck us off: our calls count for nothing until we are an owner again.
+    fn register_again(&self, path: &Path) {
+        if let Ok(live) = Live::open(path) {
+            self.set(Some(Arc::new(live)));
+            log::warning(format_args!("fsx: was struck off the live table, and is in it again"));
         }
     }
 

@@ -2,6 +2,9 @@
 
 use core::{ffi::c_int, sync::atomic::Ordering::Relaxed};
 
+use std::path::Path;
+
+use fsx_live::{LiveTable, Place};
 use fsx_seam::{clock, log};
 
 use crate::{
@@ -45,14 +48,32 @@ pub(crate) fn mod_init(raw: &Raw) -> c_int {
     0
 }
 
+/// Looks whether another live table stands at the path than before, and tells the workers, who ask the
+/// system for nothing while they route.
+fn look_at_live(live: &mut Option<LiveTable>, path: &Path, shared: &Shared) {
+    if live.as_ref().is_some_and(|table| table.look(path) == Place::Same) {
+        return;
+    }
+    // Not yet made anew by those who keep it: what is in hand serves on.
+    let Ok(table) = LiveTable::open(path) else { return };
+    if live.replace(table).is_some() {
+        shared.live_tables.fetch_add(1, Relaxed);
+        log::notice(format_args!("live table {}: another one, moving to it", path.display()));
+    }
+}
+
 /// The keeper: looks for a new file until its parent is gone. OpenSIPS ends it with a signal.
 pub(crate) fn keeper() {
     let (Some(config), Some(shared)) = (worker::config(), Shared::get()) else { return };
     shared.keeper_pid.store(std::process::id(), Relaxed);
     let parent = std::os::unix::process::parent_id();
+    let mut live = None;
     while std::os::unix::process::parent_id() == parent {
         if let Some(path) = &config.settings.snapshot {
             let _ = data::look(path, shared);
+        }
+        if let Some(path) = &config.settings.live {
+            look_at_live(&mut live, path, shared);
         }
         clock::pause_ms(config.settings.check_interval_ms);
     }

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, OnceLock, TryLockError, atomic::Ordering::Relaxed},
 };
 
-use fsx_core::{CallFacts, Decision, data::NoLive, decide, decide_why};
+use fsx_core::{CallFacts, Decision, data::NoLive, standing};
 use fsx_live::LiveTable;
 use fsx_seam::{clock, log, map::MappedFile};
 use fsx_snapshot::Snapshot;
@@ -61,6 +61,8 @@ pub(crate) struct Worker {
     place: Option<usize>,
     pub(crate) data: Follower,
     live: Option<LiveTable>,
+    /// The keeper's count of tables when this one was opened.
+    live_tables: u64,
     live_tried_ms: Option<u64>,
     live_said: bool,
 }
@@ -71,6 +73,7 @@ impl Worker {
             place: None,
             data: Follower::new(),
             live: None,
+            live_tables: 0,
             live_tried_ms: None,
             live_said: false,
         }
@@ -95,12 +98,13 @@ impl Worker {
             self.live_tried_ms = None;
         }
         if let Some(path) = &settings.live {
-            self.follow_live(path);
+            self.follow_live(path, shared.live_tables.load(Relaxed));
         }
     }
 
-    fn follow_live(&mut self, path: &Path) {
-        if self.live.as_ref().is_some_and(|live| !live.superseded()) {
+    fn follow_live(&mut self, path: &Path, tables: u64) {
+        let moved = self.live_tables != tables;
+        if !moved && self.live.as_ref().is_some_and(|live| !live.superseded()) {
             return;
         }
         let now = clock::monotonic_ms();
@@ -111,6 +115,7 @@ impl Worker {
         match LiveTable::open(path) {
             Ok(live) => {
                 self.live = Some(live);
+                (self.live_tables, self.live_tried_ms) = (tables, None);
                 self.live_said = false;
             }
             // What is in hand stays: a table that is gone still knows what was last healthy.
@@ -133,8 +138,8 @@ impl Worker {
     pub(crate) fn decide(&self, facts: &CallFacts<'_>) -> Option<Decision> {
         let data = &self.data.in_use()?.snapshot;
         Some(match &self.live {
-            Some(live) => decide(data, live, facts),
-            None => decide(data, &NoLive, facts),
+            Some(live) => standing::route(data, live, facts),
+            None => standing::route(data, &NoLive, facts),
         })
     }
 
@@ -146,8 +151,8 @@ impl Worker {
         let data = &self.data.in_use()?.snapshot;
         let mut why = CollectWhy::new(data);
         let decision = match &self.live {
-            Some(live) => decide_why(data, live, facts, &mut why),
-            None => decide_why(data, &NoLive, facts, &mut why),
+            Some(live) => standing::route_why(data, live, facts, &mut why),
+            None => standing::route_why(data, &NoLive, facts, &mut why),
         };
         Some((decision, why.rows))
     }

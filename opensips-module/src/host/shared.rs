@@ -105,6 +105,8 @@ pub struct Shared {
     pub verifications: AtomicU64,
     /// Files refused since the start.
     pub refusals: AtomicU64,
+    /// Counts the live tables that the keeper has found in place of the one before.
+    pub live_tables: AtomicU64,
     slots: [Slot; SLOTS],
 }
 
