@@ -18,7 +18,7 @@ use crate::config::{self, Config};
 use crate::feed::{self, Feed, FeedSettings};
 use crate::health::{Health, Part, metrics, notify};
 use crate::policy::bundle::{Bundle, BundleSet, fetch::Fetch, keeper};
-use crate::policy::{Engine, line::Manners};
+use crate::policy::{Engine, api::Outside, line::Manners};
 use crate::published::{Published, PublishedHandle};
 use crate::shutdown;
 use crate::{cdr, decide, esl, http, logging, xml};
@@ -99,7 +99,8 @@ async fn run(
     });
 
     // The policies.
-    let engine = Engine::idle(&config.policy, published.clone())
+    let world = Arc::new(Outside::new(&config, published.clone())?);
+    let engine = Engine::idle_in(&config.policy, world)
         .map_err(|e| format!("cannot start the policy threads: {e}"))?;
     let place = Place { engine: engine.clone(), health: health.clone() };
     let (fetch, keeper) = (Fetch::from_config(&config.policy)?, policy_keeper(&config.policy));

@@ -147,6 +147,10 @@ fn check_keys(
             }
             continue;
         }
+        // Free names too, with a text each.
+        if matches!((section, name), ("policy", "globals") | ("core", "organisation_keys")) {
+            continue;
+        }
         match (known.get(name), value.get_ref()) {
             (None, _) => report(key.span().start, unknown(name, section, known)),
             (Some(Value::Table(inner_known)), DeValue::Table(inner)) => {
@@ -337,13 +341,20 @@ fn check_values(config: &Config, lines: &Lines, problems: &mut Vec<Problem>) {
         ("policy.max_runs_per_thread", config.policy.max_runs_per_thread),
         ("policy.route_budget_ms", config.policy.route_budget_ms),
         ("policy.call_budget_ms", config.policy.call_budget_ms),
+        ("policy.hangup_budget_ms", config.policy.hangup_budget_ms),
         ("policy.cpu_budget_ms", config.policy.cpu_budget_ms),
+        ("policy.outside_budget_ms", config.policy.outside_budget_ms),
         ("policy.memory_mib", config.policy.memory_mib),
         ("policy.max_vms_per_thread", config.policy.max_vms_per_thread),
         ("policy.runs_per_vm", config.policy.runs_per_vm),
         ("policy.max_actions", config.policy.max_actions),
         ("policy.reply_timeout_ms", config.policy.reply_timeout_ms),
         ("policy.call_max_s", config.policy.call_max_s),
+        ("policy.kv_max_value_bytes", config.policy.kv_max_value_bytes),
+        ("core.timeout_ms", config.core.timeout_ms),
+        ("core.connect_timeout_ms", config.core.connect_timeout_ms),
+        ("core.max_body_bytes", config.core.max_body_bytes),
+        ("core.max_in_flight", config.core.max_in_flight),
         ("policy.source_interval_s", config.policy.source_interval_s),
         ("policy.source_timeout_s", config.policy.source_timeout_s),
         ("feed.reference_seconds", config.feed.reference_seconds),
@@ -359,6 +370,19 @@ fn check_values(config: &Config, lines: &Lines, problems: &mut Vec<Problem>) {
     if !source.is_empty() && crate::feed::source_address(source).is_none() {
         let expected = "expected http://host/path or https://host/path";
         wrong("feed.source", format!("{expected}, got \"{source}\""));
+    }
+    let url = &config.core.url;
+    if !url.is_empty()
+        && (crate::feed::source_address(url).is_none() || url.contains(['?', '#', '@']))
+    {
+        // It may hold a password, which is not shown.
+        wrong("core.url", "expected http://host/path or https://host/path".to_owned());
+    }
+    for org in config.core.organisation_keys.keys() {
+        if org.parse::<u32>().is_err() {
+            let path = format!("core.organisation_keys.{org}");
+            wrong(&path, "expected an organisation's number as the name".to_owned());
+        }
     }
     let source = &config.policy.source;
     if !source.is_empty() && crate::feed::source_address(source).is_none() {

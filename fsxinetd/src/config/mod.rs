@@ -6,11 +6,13 @@
 //!
 //! Texts may hold `${NAME}` or `${NAME:-default}`, taken from the environment.
 
+mod core;
 mod expand;
 mod file;
 mod sections;
 mod xml;
 
+pub use self::core::Core;
 pub use expand::{Environment, OLD_SERVICE};
 pub use file::{ConfigError, Problem, load, parse};
 pub use sections::*;

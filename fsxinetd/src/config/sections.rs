@@ -26,6 +26,8 @@ pub struct Config {
     pub xml: super::Xml,
     /// Lua policies.
     pub policy: Policy,
+    /// The Core API.
+    pub core: super::Core,
     /// Call records.
     pub cdr: Cdr,
     /// Logging.
@@ -134,11 +136,19 @@ pub struct Database {
     pub max_connections: u32,
     /// How long a connection is waited for, in milliseconds.
     pub acquire_timeout_ms: u32,
+    /// Organisations whose own policies may use it; the platform's may use every one.
+    pub organisations: Vec<u32>,
 }
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: String::new(), read_only: true, max_connections: 4, acquire_timeout_ms: 3_000 }
+        Self {
+            url: String::new(),
+            read_only: true,
+            max_connections: 4,
+            acquire_timeout_ms: 3_000,
+            organisations: Vec::new(),
+        }
     }
 }
 
@@ -265,8 +275,13 @@ pub struct Policy {
     pub route_budget_ms: u32,
     /// Wall-clock time of a run in the `call` phase, in milliseconds.
     pub call_budget_ms: u32,
+    /// Wall-clock time of a run in the `hangup` phase, in milliseconds.
+    pub hangup_budget_ms: u32,
     /// Of which computing, in milliseconds.
     pub cpu_budget_ms: u32,
+    /// How long one live call's script may wait for the Core API and databases, all together, in
+    /// milliseconds. In the other phases that is part of their own time.
+    pub outside_budget_ms: u32,
     /// Memory of one organisation's virtual machine, in MiB.
     pub memory_mib: u32,
     /// Most virtual machines kept on one thread; the one unused longest goes first.
@@ -284,6 +299,16 @@ pub struct Policy {
     pub api_commands: Vec<String>,
     /// Commands that organisations' scripts may use.
     pub api_commands_organisations: Vec<String>,
+    /// Most keys that one organisation may keep in the key-value store.
+    pub kv_max_keys: u32,
+    /// Longest value there, in bytes.
+    pub kv_max_value_bytes: u32,
+    /// Most that one organisation may keep there, in KiB.
+    pub kv_max_kib: u32,
+    /// Most that all may keep there, in MiB.
+    pub kv_memory_mib: u32,
+    /// What `freeswitch.getGlobalVariable` gives without asking a switch.
+    pub globals: BTreeMap<String, String>,
 }
 
 impl Default for Policy {
@@ -299,7 +324,9 @@ impl Default for Policy {
             max_runs_per_thread: 1_000,
             route_budget_ms: 50,
             call_budget_ms: 2_000,
+            hangup_budget_ms: 5_000,
             cpu_budget_ms: 50,
+            outside_budget_ms: 30_000,
             memory_mib: 16,
             max_vms_per_thread: 64,
             runs_per_vm: 10_000,
@@ -327,6 +354,11 @@ impl Default for Policy {
             api_commands_organisations: ["create_uuid", "regex", "strepoch", "strftime"]
                 .map(str::to_owned)
                 .into(),
+            kv_max_keys: 10_000,
+            kv_max_value_bytes: 65_536,
+            kv_max_kib: 4_096,
+            kv_memory_mib: 128,
+            globals: BTreeMap::new(),
         }
     }
 }

@@ -133,6 +133,7 @@ mod tests {
 
     fn text(verdict: Verdict, actions: &[(&str, &str)]) -> String {
         let outcome = Outcome {
+            xml: None,
             policy_version: String::new(),
             verdict,
             vars: Default::default(),
@@ -196,6 +197,7 @@ mod tests {
     #[test]
     fn what_cannot_be_sent_is_not_sent_in_part() {
         let outcome = Outcome {
+            xml: None,
             policy_version: String::new(),
             verdict: Verdict::Keep,
             vars: Default::default(),

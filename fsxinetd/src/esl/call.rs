@@ -13,9 +13,11 @@ use tokio::time::timeout;
 use super::admission::Admitted;
 use super::queued::{self, Mode};
 use super::{PROBE, Patience, Rooms, answer, converse, facts};
+use crate::config::Site;
 use crate::health::metrics as names;
 use crate::net;
-use crate::policy::{Call, Failure, Outcome, Phase, Verdict, line as policy_line};
+use crate::policy::engine::Hangup;
+use crate::policy::{Call, Ended, Failure, Outcome, Phase, Verdict, line as policy_line};
 use crate::routing;
 
 /// How long a connection beyond the limits may take to say that it is a probe.
@@ -219,7 +221,8 @@ async fn attend(
         return ("emergency", line.finish(esl::EXIT).await);
     }
     let arguments = facts::arguments(data);
-    let question = Arc::new(Call { facts: asked.facts, task: task.to_owned(), arguments });
+    let question =
+        Arc::new(Call { facts: asked.facts, task: task.to_owned(), arguments, ..Call::default() });
     run(line, data, rooms, question, started).await
 }
 
@@ -235,8 +238,22 @@ async fn run(
     let (task, call, org) = (question.task.clone(), data.uuid(), question.facts.org);
     let patience = line.patience.policy;
     let (scripts, orders) = policy_line::line(data, Arc::clone(&rooms.manners));
+    // Chosen now: the call keeps the version of the policies that it began with.
+    let hangup = rooms.engine.hangup(&question);
+    let scripts = scripts.held(hangup.is_some());
+    let end = scripts.clone();
     let decided = rooms.engine.run_on(Phase::Call, question, patience, Some(scripts));
-    let decided = match converse::between(&mut line, orders, decided).await {
+    let came = converse::between(&mut line, orders, decided).await;
+    if end.is_gone()
+        && let Some(hangup) = hangup
+    {
+        tokio::spawn(afterwards(
+            hangup,
+            end.last_words().unwrap_or_else(|| data.clone()),
+            rooms.site.clone(),
+        ));
+    }
+    let decided = match came {
         Ok(converse::Ended::Decided(decided)) => decided,
         Ok(converse::Ended::HungUp(decided)) => {
             if let Some(Err(failure)) = &decided {
@@ -279,6 +296,13 @@ async fn run(
     }
     let served = if decided.is_ok() { "served" } else { "fallback" };
     (served, line.finish(&bytes).await)
+}
+
+/// Tells the hangup phase how the call ended, as the switch described it last.
+async fn afterwards(hangup: Hangup, told: ChannelData, site: Site) {
+    let now_us = routing::now().saturating_mul(1_000_000);
+    let vars = facts::read(&told, &site, routing::now()).map(|asked| asked.facts.vars);
+    hangup.run(Ended::of(&told, now_us), vars.unwrap_or_default()).await;
 }
 
 fn word(outcome: &Outcome) -> &'static str {

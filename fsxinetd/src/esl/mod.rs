@@ -22,6 +22,8 @@ mod queued;
 #[cfg(test)]
 mod queued_tests;
 #[cfg(test)]
+mod session_tests;
+#[cfg(test)]
 mod talk_tests;
 #[cfg(test)]
 mod tests;
@@ -33,6 +35,7 @@ use metrics::{counter, gauge};
 use tokio::net::TcpListener;
 
 use admission::{Admission, Admitted};
+pub(crate) use answer::dial_vars;
 
 use crate::health::metrics as names;
 use crate::net::{AddressList, Quiet};

@@ -18,10 +18,20 @@ pub const DECISION_SECONDS: &str = "fsxinetd_decision_duration_seconds";
 pub const POLICY_RUNS: &str = "fsxinetd_policy_runs_total";
 /// Seconds a policy run took, by `phase`.
 pub const POLICY_SECONDS: &str = "fsxinetd_policy_duration_seconds";
-/// Seconds a run computed, by `phase`.
+/// Seconds a run computed, by `org` (the bundle's), `task` and `phase`.
 pub const POLICY_SCRIPT_SECONDS: &str = "fsxinetd_policy_script_duration_seconds";
-/// Seconds a run that talked with a switch waited for it, by `phase`.
+/// Seconds a run that talked with a switch waited for it, by `org`, `task` and `phase`.
 pub const POLICY_HOST_SECONDS: &str = "fsxinetd_policy_switch_wait_duration_seconds";
+/// Seconds a run waited for the Core API and databases, by `org`, `task` and `phase`.
+pub const POLICY_OUTSIDE_SECONDS: &str = "fsxinetd_policy_outside_wait_duration_seconds";
+/// Calls of a run into the daemon, by `org`, `task` and `phase`.
+pub const POLICY_HOST_CALLS: &str = "fsxinetd_policy_host_calls_total";
+/// What policies count with `fsx.metric.count`, by `org` (the bundle's) and their own `name`.
+pub const POLICY_COUNTS: &str = "fsxinetd_policy_events_total";
+/// What policies put with `fsx.metric.gauge`, by `org` and `name`.
+pub const POLICY_GAUGE: &str = "fsxinetd_policy_gauge";
+/// What policies note with `fsx.metric.observe`, by `org` and `name`.
+pub const POLICY_OBSERVED: &str = "fsxinetd_policy_observed_duration_seconds";
 /// Policy threads given up because a run did not end.
 pub const POLICY_ABANDONED: &str = "fsxinetd_policy_threads_abandoned_total";
 /// Bundles in force.
@@ -70,6 +80,9 @@ const START_TIME: &str = "process_start_time_seconds";
 const BUCKETS: [f64; 13] =
     [0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
 
+/// The same for what is told by organisation and task, which multiplies.
+const COARSE: [f64; 5] = [0.001, 0.01, 0.1, 1.0, 10.0];
+
 /// How often histograms are folded; without it they grow until somebody scrapes.
 pub const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -80,6 +93,10 @@ pub const UPKEEP: Duration = Duration::from_secs(5);
 pub fn install() -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), &BUCKETS)?
+        .set_buckets_for_metric(Matcher::Full(POLICY_SCRIPT_SECONDS.to_owned()), &COARSE)?
+        .set_buckets_for_metric(Matcher::Full(POLICY_HOST_SECONDS.to_owned()), &COARSE)?
+        .set_buckets_for_metric(Matcher::Full(POLICY_OUTSIDE_SECONDS.to_owned()), &COARSE)?
+        .set_buckets_for_metric(Matcher::Full(POLICY_OBSERVED.to_owned()), &COARSE)?
         .install_recorder()?;
     describe();
     gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION"), "lua" => "luau").set(1.0);
@@ -95,6 +112,12 @@ fn describe() {
     for (name, unit, help) in [
         (DECISIONS, Unit::Count, "Routing decisions given, by source and outcome."),
         (POLICY_RUNS, Unit::Count, "Policy runs, by bundle, task and outcome."),
+        (
+            POLICY_HOST_CALLS,
+            Unit::Count,
+            "Calls of policies into the daemon, by bundle, task and phase.",
+        ),
+        (POLICY_COUNTS, Unit::Count, "What policies count, by bundle and their own name."),
         (POLICY_ABANDONED, Unit::Count, "Policy threads given up because a run did not end."),
         (ESL_CONNECTIONS, Unit::Count, "Event-socket connections, by outcome."),
         (DECIDE_REFUSED, Unit::Count, "Decision-socket connections refused, by reason."),
@@ -112,7 +135,12 @@ fn describe() {
         (DECIDE_CONNECTIONS, Unit::Count, "Connections to the decision socket now."),
         (CDR_WAITING, Unit::Count, "Call records waiting to be delivered."),
         (POLICY_BUNDLES, Unit::Count, "Policy bundles in force."),
-        (POLICY_BUNDLE_INFO, Unit::Count, "1 for each policy version in force, by org and version."),
+        (POLICY_GAUGE, Unit::Count, "What policies put, by bundle and their own name."),
+        (
+            POLICY_BUNDLE_INFO,
+            Unit::Count,
+            "1 for each policy version in force, by org and version.",
+        ),
         (SNAPSHOT_GENERATION, Unit::Count, "Generation of the routing data last published."),
         (SNAPSHOT_BYTES, Unit::Bytes, "Size of the routing file last published."),
         (SNAPSHOT_TIMESTAMP, Unit::Seconds, "When the routing data was last published."),
@@ -127,8 +155,16 @@ fn describe() {
         (DECISION_SECONDS, "Time from question to decision, by source."),
         (XML_SECONDS, "Time an XML look-up took, by section."),
         (POLICY_SECONDS, "Time a policy run took, by phase."),
-        (POLICY_SCRIPT_SECONDS, "Time a policy run computed, by phase."),
-        (POLICY_HOST_SECONDS, "Time a policy run waited for the switch, by phase."),
+        (POLICY_SCRIPT_SECONDS, "Time a policy run computed, by bundle, task and phase."),
+        (
+            POLICY_HOST_SECONDS,
+            "Time a policy run waited for the switch, by bundle, task and phase.",
+        ),
+        (
+            POLICY_OUTSIDE_SECONDS,
+            "Time a policy run waited for the Core API and databases, by bundle, task and phase.",
+        ),
+        (POLICY_OBSERVED, "What policies note the time of, by bundle and their own name."),
     ] {
         describe_histogram!(name, Unit::Seconds, help);
     }

@@ -15,12 +15,13 @@ use std::time::{Duration, Instant};
 use metrics::{counter, gauge, histogram};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::api::{Outside, World};
 use super::bundle::{Bundle, BundleSet, Entry};
 use super::line::{Deadline, Line};
 use super::outcome::{Failure, Outcome};
 use super::run::Run;
 use super::vm::Vm;
-use super::{Call, Phase};
+use super::{Call, Ended, Phase};
 use crate::config;
 use crate::health::metrics as names;
 use crate::published::PublishedHandle;
@@ -44,8 +45,12 @@ pub struct Limits {
     pub route_budget: Duration,
     /// Wall clock of a run in the call phase.
     pub call_budget: Duration,
+    /// Wall clock of a run in the hangup phase.
+    pub hangup_budget: Duration,
     /// Of which computing.
     pub cpu_budget: Duration,
+    /// What a live call's run may wait for the Core API and databases, all together.
+    pub outside_budget: Duration,
     /// How long a run may compute before others on its thread get a turn.
     pub slice: Duration,
     /// Of one machine.
@@ -66,7 +71,9 @@ impl From<&config::Policy> for Limits {
         Self {
             route_budget: ms(config.route_budget_ms),
             call_budget: ms(config.call_budget_ms),
+            hangup_budget: ms(config.hangup_budget_ms),
             cpu_budget: ms(config.cpu_budget_ms),
+            outside_budget: ms(config.outside_budget_ms),
             slice: SLICE,
             memory_mib: config.memory_mib,
             max_vms: config.max_vms_per_thread as usize,
@@ -88,7 +95,7 @@ struct Inner {
     dir: PathBuf,
     bundles: watch::Sender<Arc<BundleSet>>,
     limits: RwLock<Limits>,
-    published: PublishedHandle,
+    world: Arc<dyn World>,
     workers: RwLock<Vec<Worker>>,
 }
 
@@ -122,7 +129,16 @@ impl Engine {
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(config: &config::Policy, published: PublishedHandle) -> std::io::Result<Self> {
-        let engine = Self::idle(config, published)?;
+        Self::start_in(config, Arc::new(Outside::bare(config, published)))
+    }
+
+    /// The same in a world that the caller has made: one with databases and a Core API, or a
+    /// simulated one.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start_in(config: &config::Policy, world: Arc<dyn World>) -> std::io::Result<Self> {
+        let engine = Self::idle_in(config, world)?;
         engine.reload(config);
         Ok(engine)
     }
@@ -132,16 +148,23 @@ impl Engine {
     /// # Errors
     /// When a thread cannot be started.
     pub fn idle(config: &config::Policy, published: PublishedHandle) -> std::io::Result<Self> {
+        Self::idle_in(config, Arc::new(Outside::bare(config, published)))
+    }
+
+    /// The same in a world that the caller has made.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn idle_in(config: &config::Policy, world: Arc<dyn World>) -> std::io::Result<Self> {
         let inner = Arc::new(Inner {
             dir: config.dir.clone(),
             bundles: watch::Sender::new(Arc::default()),
             limits: RwLock::new(Limits::from(config)),
-            published,
+            world,
             workers: RwLock::default(),
         });
-        let workers = (0..config.threads)
-            .map(|n| Worker::start(n, &inner.published))
-            .collect::<std::io::Result<Vec<_>>>()?;
+        let workers =
+            (0..config.threads).map(Worker::start).collect::<std::io::Result<Vec<_>>>()?;
         *inner.workers.write().unwrap_or_else(PoisonError::into_inner) = workers;
         Ok(Self { inner })
     }
@@ -205,24 +228,52 @@ impl Engine {
         within: Duration,
         line: Option<Line>,
     ) -> Result<Outcome, Failure> {
+        let called = call.facts.called.as_str();
+        // XML is the switch's own configuration: no organisation writes it.
+        let whose = if call.look_up.is_some() { 0 } else { call.facts.org };
+        let found = self.bundles().find_for(whose, phase, &call.task, called);
+        match found {
+            Some((bundle, entry)) => self.run_found(phase, call, within, line, bundle, entry).await,
+            None => {
+                // A task that no bundle has is somebody's invention: it must not become a label.
+                counter!(names::POLICY_RUNS, "org" => "other", "task" => "other", "outcome" => "no_task")
+                    .increment(1);
+                Err(Failure::NoTask { phase: phase.as_str(), task: call.task.clone() })
+            }
+        }
+    }
+
+    /// What is to run after this call, of the bundles that are in force now: a call keeps the
+    /// version it began with.
+    #[must_use]
+    pub fn hangup(&self, call: &Arc<Call>) -> Option<Hangup> {
+        let (bundles, facts) = (self.bundles(), &call.facts);
+        let of = |task: &str| bundles.find_for(facts.org, Phase::Hangup, task, &facts.called);
+        let (bundle, entry) = of(&call.task).or_else(|| of(""))?;
+        Some(Hangup { engine: self.clone(), call: Arc::clone(call), bundle, entry })
+    }
+
+    async fn run_found(
+        &self,
+        phase: Phase,
+        call: Arc<Call>,
+        within: Duration,
+        line: Option<Line>,
+        bundle: Arc<Bundle>,
+        entry: Entry,
+    ) -> Result<Outcome, Failure> {
         let started = Instant::now();
-        let result = self.dispatch(phase, &call, within, started, line).await;
+        let (org, task) = (bundle.name.clone(), label(&call));
+        let result = self.dispatch(phase, &call, within, started, line, bundle, entry).await;
         let outcome = result.as_ref().map_or_else(Failure::label, |_| "ok");
-        // A task that no bundle has is somebody's invention: it must not become a label.
-        let task = match &result {
-            Err(Failure::NoTask { .. }) => "other".to_owned(),
-            _ if call.task.is_empty() => "default".to_owned(),
-            _ => call.task.clone(),
-        };
         // Bounded by the bundles in force: an organisation without one of its own is the platform's.
-        let found = self.bundles().find(call.facts.org, phase, &call.task);
-        let org = found.map_or_else(|| "other".to_owned(), |(bundle, _)| bundle.name.clone());
         counter!(names::POLICY_RUNS, "org" => org, "task" => task, "outcome" => outcome)
             .increment(1);
         histogram!(names::POLICY_SECONDS, "phase" => phase.as_str()).record(started.elapsed());
         result
     }
 
+    #[expect(clippy::too_many_arguments, reason = "one caller, which has them all")]
     async fn dispatch(
         &self,
         phase: Phase,
@@ -230,19 +281,18 @@ impl Engine {
         within: Duration,
         started: Instant,
         line: Option<Line>,
+        bundle: Arc<Bundle>,
+        entry: Entry,
     ) -> Result<Outcome, Failure> {
-        let found = self.bundles().find(call.facts.org, phase, &call.task);
-        let Some((bundle, entry)) = found else {
-            return Err(Failure::NoTask { phase: phase.as_str(), task: call.task.clone() });
-        };
         let limits = *self.inner.limits.read().unwrap_or_else(PoisonError::into_inner);
         let budget = match phase {
             Phase::Route => limits.route_budget,
-            Phase::Hangup | Phase::Call => limits.call_budget,
+            Phase::Call => limits.call_budget,
+            Phase::Hangup => limits.hangup_budget,
         };
         let budget = budget.min(within);
-        let deadline = started + budget;
-        let run = Run::new(phase, Arc::clone(call), bundle, deadline, limits.max_actions).on(line);
+        let (deadline, world) = (started + budget, Arc::clone(&self.inner.world));
+        let run = Run::new(phase, Arc::clone(call), bundle, world, deadline, &limits).on(line);
         let deadline = run.deadline.clone();
         let worker = self.choose(call.facts.org, limits.max_runs).ok_or(Failure::Busy)?;
         let (reply, answer) = oneshot::channel();
@@ -287,7 +337,7 @@ impl Engine {
                 worker.shared.given_up.store(true, Relaxed);
                 counter!(names::POLICY_ABANDONED).increment(1);
                 tracing::error!("a policy run holds its thread past every limit; a new one starts");
-                match Worker::start(u32::try_from(n).unwrap_or(0), &self.inner.published) {
+                match Worker::start(u32::try_from(n).unwrap_or(0)) {
                     Ok(new) => *worker = new,
                     Err(error) => tracing::error!(%error, "cannot start a policy thread"),
                 }
@@ -301,6 +351,37 @@ impl Engine {
         let workers = self.inner.workers.read().unwrap_or_else(PoisonError::into_inner);
         let patience = Duration::from_secs(5);
         workers.iter().any(|worker| worker.shared.stuck_for() < patience)
+    }
+}
+
+/// The task's name in metrics.
+fn label(call: &Call) -> String {
+    if call.task.is_empty() { "default".to_owned() } else { call.task.clone() }
+}
+
+/// What is to run after a call.
+#[derive(Debug)]
+pub struct Hangup {
+    engine: Engine,
+    call: Arc<Call>,
+    bundle: Arc<Bundle>,
+    entry: Entry,
+}
+
+impl Hangup {
+    /// Runs it: the call has ended, and `vars` is what is known of it now. What the script returns
+    /// changes nothing, and its failure is a line in the log.
+    pub async fn run(self, ended: Ended, vars: impl IntoIterator<Item = (String, String)>) {
+        let mut call = Call::clone(&self.call);
+        call.facts.vars.extend(vars);
+        call.ended = Some(ended);
+        let (org, task, id) = (call.facts.org, call.task.clone(), call.facts.call_id.clone());
+        let within = Duration::from_secs(3_600);
+        let (engine, call) = (&self.engine, Arc::new(call));
+        let run = engine.run_found(Phase::Hangup, call, within, None, self.bundle, self.entry);
+        if let Err(failure) = run.await {
+            tracing::error!(call = id, org, task, "policy, hangup phase: {failure}");
+        }
     }
 }
 
@@ -347,17 +428,27 @@ struct Spent(Arc<Run>);
 
 impl Drop for Spent {
     fn drop(&mut self) {
-        let (run, phase) = (&self.0, self.0.phase.as_str());
-        histogram!(names::POLICY_SCRIPT_SECONDS, "phase" => phase).record(run.used(Duration::ZERO));
+        let run = &self.0;
+        // Found in a bundle, so its names are bounded by the bundles in force.
+        let labels = [
+            ("org", run.bundle.name.clone()),
+            ("task", label(&run.call)),
+            ("phase", run.phase.as_str().to_owned()),
+        ];
+        histogram!(names::POLICY_SCRIPT_SECONDS, &labels).record(run.used(Duration::ZERO));
+        counter!(names::POLICY_HOST_CALLS, &labels).increment(run.host_calls().into());
         if run.is_live() {
-            histogram!(names::POLICY_HOST_SECONDS, "phase" => phase)
-                .record(run.waited(Duration::ZERO));
+            histogram!(names::POLICY_HOST_SECONDS, &labels).record(run.waited(Duration::ZERO));
+        }
+        let outside = run.was_outside();
+        if outside > Duration::ZERO {
+            histogram!(names::POLICY_OUTSIDE_SECONDS, &labels).record(outside);
         }
     }
 }
 
 impl Worker {
-    fn start(n: u32, published: &PublishedHandle) -> std::io::Result<Self> {
+    fn start(n: u32) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
             base: Instant::now(),
@@ -370,10 +461,10 @@ impl Worker {
             // Timers are looked at after every slice of a busy script, not after 61 of them.
             .event_interval(1)
             .build()?;
-        let (published, inside) = (published.clone(), Arc::clone(&shared));
+        let inside = Arc::clone(&shared);
         std::thread::Builder::new()
             .name(format!("policy-{n}"))
-            .spawn(move || runtime.block_on(work(queue, inside, published)))?;
+            .spawn(move || runtime.block_on(work(queue, inside)))?;
         Ok(Self { jobs, shared })
     }
 }
@@ -388,11 +479,7 @@ struct Kept {
 type Machines = HashMap<(u32, u64), Kept>;
 
 /// The life of a thread: takes runs until its queue is closed or it is given up.
-async fn work(
-    mut queue: mpsc::UnboundedReceiver<Job>,
-    shared: Arc<Shared>,
-    published: PublishedHandle,
-) {
+async fn work(mut queue: mpsc::UnboundedReceiver<Job>, shared: Arc<Shared>) {
     let machines = Arc::new(Mutex::new(Machines::new()));
     let mut clock = 0;
     while let Some(job) = queue.recv().await {
@@ -402,7 +489,7 @@ async fn work(
         clock += 1;
         let bundle = Arc::clone(&job.run.bundle);
         let key = (job.run.org(), bundle.hash);
-        let vm = machine(&machines, key, &bundle, job.limits, clock, &published);
+        let vm = machine(&machines, key, &bundle, job.limits, clock);
         let (shared, machines) = (Arc::clone(&shared), Arc::clone(&machines));
         tokio::spawn(async move {
             let mut job = job;
@@ -440,7 +527,6 @@ fn machine(
     bundle: &Bundle,
     limits: Limits,
     clock: u64,
-    published: &PublishedHandle,
 ) -> mlua::Result<Arc<Vm>> {
     let mut machines = machines.lock().unwrap_or_else(PoisonError::into_inner);
     if machines.get(&key).is_some_and(|kept| kept.runs >= limits.runs_per_vm) {
@@ -455,7 +541,7 @@ fn machine(
         oldest.map(|key| machines.remove(&key));
     }
     tracing::debug!(org = key.0, bundle = bundle.name, "new virtual machine");
-    let vm = Arc::new(Vm::new(limits, published)?);
+    let vm = Arc::new(Vm::new(limits)?);
     machines.insert(key, Kept { vm: Arc::clone(&vm), runs: 1, used: clock });
     Ok(vm)
 }

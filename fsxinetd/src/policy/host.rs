@@ -1,73 +1,143 @@
-//! What scripts can call: `fsx`, `freeswitch`, `require`, `print`.
+//! What scripts can call, and what every such call goes through.
 //!
 //! The functions live in the machine's own globals, which are sealed before any script runs, and
 //! find the run that is going on through [`Current`]. Each checks what it is given: a script is
 //! somebody else's text.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fsx_wire::message::WireFacts;
 use mlua::{Error, Lua, LuaSerdeExt as _, MultiValue, Table, Value, Variadic, chunk::ChunkMode};
 
+use super::api::catalogue::{self, Function};
+use super::api::{self, LogLevel};
 use super::freeswitch;
+use super::parts;
 use super::run::Run;
-use crate::published::PublishedHandle;
-use crate::routing;
 
-/// The run that a machine is busy with. Set while it is polled, empty otherwise.
+/// The catalogue by name: every host call looks here.
+static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> =
+    LazyLock::new(|| catalogue::functions().map(|function| (function.name, function)).collect());
+
+/// The run that a machine is busy with, and the Lua threads on which it may wait. Set while it is
+/// polled, empty otherwise.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Current(Arc<Mutex<Option<Arc<Run>>>>);
+pub(super) struct Current(Arc<Mutex<Busy>>);
+
+#[derive(Debug, Default)]
+struct Busy {
+    run: Option<Arc<Run>>,
+    threads: Vec<usize>,
+}
 
 impl Current {
-    pub(super) fn set(&self, run: Option<Arc<Run>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = run;
+    fn busy(&self) -> std::sync::MutexGuard<'_, Busy> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The run, with this call into the host counted.
-    pub(super) fn run(&self) -> mlua::Result<Arc<Run>> {
-        let run = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let run = run.ok_or_else(|| Error::runtime("no call is going on"))?;
+    /// The machine is about to be polled for `run`, whose own Lua thread is `thread`.
+    pub(super) fn begin(&self, run: Arc<Run>, thread: usize) {
+        let mut busy = self.busy();
+        busy.run = Some(run);
+        busy.threads.push(thread);
+    }
+
+    /// It has been polled.
+    pub(super) fn end(&self) {
+        let mut busy = self.busy();
+        busy.run = None;
+        busy.threads.clear();
+    }
+
+    /// The run in hand, not counted as a call into the host.
+    pub(super) fn in_hand(&self) -> mlua::Result<Arc<Run>> {
+        self.busy().run.clone().ok_or_else(|| Error::runtime("no call is going on"))
+    }
+
+    /// A script calls `name`, which is in the catalogue: counted, told to whoever traces, and
+    /// refused in the wrong phase.
+    pub(super) fn enter(&self, lua: &Lua, name: &'static str) -> mlua::Result<Arc<Run>> {
+        let run = self.in_hand()?;
         run.host_call().map_err(Error::runtime)?;
+        let Some(function) = BY_NAME.get(name) else {
+            return Err(Error::runtime(format!("{name} is not in the catalogue")));
+        };
+        if run.world.traces() {
+            run.world.entered(&run.asker, function.name, &place(lua, &run));
+        }
+        if !function.phases.has(run.phase) {
+            let (meant, is) = (function.phases.names(), run.phase.as_str());
+            return Err(Error::runtime(format!(
+                "{name} is for the {meant} phase; this is the {is} phase"
+            )));
+        }
+        Ok(run)
+    }
+
+    /// The same for a function that waits. Inside a coroutine of the script, the wait would be
+    /// taken for the coroutine's own yield.
+    pub(super) fn enter_waiting(&self, lua: &Lua, name: &'static str) -> mlua::Result<Arc<Run>> {
+        let run = self.enter(lua, name)?;
+        let thread = lua.current_thread().to_pointer() as usize;
+        if !self.busy().threads.contains(&thread) && !run.is_own_thread(thread) {
+            return Err(Error::runtime(format!(
+                "{name} waits, which a coroutine of the script cannot; call it outside"
+            )));
+        }
         Ok(run)
     }
 }
 
-/// Puts the functions into `lua`'s globals and takes out what could reach past them.
-pub(super) fn install(
-    lua: &Lua,
-    current: &Current,
-    published: &PublishedHandle,
-) -> mlua::Result<()> {
-    let globals = lua.globals();
-    for name in ["loadstring", "collectgarbage", "getfenv", "setfenv", "newproxy"] {
-        globals.raw_set(name, Value::Nil)?;
+/// Where the script is: `37/ivr.lua:12`.
+fn place(lua: &Lua, run: &Run) -> String {
+    let start = format!("{}/", run.bundle.name);
+    for level in 1..8 {
+        let found = lua.inspect_stack(level, |debug| {
+            let source = debug.source();
+            let file = source.short_src.as_deref().unwrap_or("").to_owned();
+            (file, debug.current_line().unwrap_or(0))
+        });
+        match found {
+            Some((file, line)) if file.starts_with(&start) => return format!("{file}:{line}"),
+            Some(_) => {}
+            None => break,
+        }
     }
+    String::new()
+}
+
+/// Puts the functions into `lua`'s globals and takes out what could reach past them.
+pub(super) fn install(lua: &Lua, current: &Current) -> mlua::Result<()> {
+    let globals = lua.globals();
+    api::install(lua, current)?;
     globals.raw_set("require", require(lua, current)?)?;
+    globals.raw_set("dofile", dofile(lua, current)?)?;
     globals.raw_set("print", print(lua, current)?)?;
-    globals.raw_set("fsx", fsx(lua, current, published)?)?;
+    globals.raw_set("fsx", fsx(lua, current)?)?;
     globals.raw_set("freeswitch", freeswitch::install(lua, current)?)?;
     Ok(())
 }
 
 /// `fsx`: our own names.
-fn fsx(lua: &Lua, current: &Current, published: &PublishedHandle) -> mlua::Result<Table> {
+fn fsx(lua: &Lua, current: &Current) -> mlua::Result<Table> {
     let fsx = lua.create_table()?;
-    let (run, handle) = (current.clone(), published.clone());
+    let run = current.clone();
     fsx.set(
         "route",
         lua.create_function(move |lua, question: Option<Table>| {
-            route(lua, &*run.run()?, &handle, question)
+            route(lua, &*run.enter(lua, "fsx.route")?, question)
         })?,
     )?;
     let run = current.clone();
     fsx.set(
         "log",
-        lua.create_function(move |_, words: Variadic<Value>| {
-            let run = run.run()?;
+        lua.create_function(move |lua, words: Variadic<Value>| {
+            let run = run.enter(lua, "fsx.log")?;
             match words.as_slice() {
-                [text] => run.log("info", &text.to_string()?),
-                [level, text] => run.log(&level.to_string()?, &text.to_string()?),
+                [text] => run.log(LogLevel::Info, &text.to_string()?),
+                [level, text] => run.log(LogLevel::parse(&level.to_string()?), &text.to_string()?),
                 _ => return Err(Error::runtime("fsx.log: expected (text) or (level, text)")),
             }
             Ok(())
@@ -76,11 +146,13 @@ fn fsx(lua: &Lua, current: &Current, published: &PublishedHandle) -> mlua::Resul
     let run = current.clone();
     fsx.set(
         "sleep",
-        lua.create_async_function(move |_, ms: f64| {
-            let run = run.run();
+        lua.create_async_function(move |lua: Lua, ms: f64| {
+            let run = run.enter_waiting(&lua, "fsx.sleep");
             async move { sleep(&*run?, ms).await }
         })?,
     )?;
+    api::fsx(lua, current, &fsx)?;
+    parts::install(lua, current, &fsx)?;
     #[cfg(test)]
     for_tests(lua, &fsx)?;
     Ok(fsx)
@@ -120,68 +192,112 @@ pub(super) async fn sleep(run: &Run, ms: f64) -> mlua::Result<()> {
     }
     let wanted = Duration::from_secs_f64(ms / 1000.0);
     let left = run.deadline.at().saturating_duration_since(Instant::now());
-    tokio::time::sleep(wanted.min(left)).await;
+    run.world.sleep(wanted.min(left)).await;
     Ok(())
 }
 
 fn print(lua: &Lua, current: &Current) -> mlua::Result<mlua::Function> {
     let run = current.clone();
-    lua.create_function(move |_, words: Variadic<Value>| {
+    lua.create_function(move |lua, words: Variadic<Value>| {
         let words = words.iter().map(Value::to_string).collect::<mlua::Result<Vec<_>>>()?;
-        run.run()?.log("info", &words.join("\t"));
+        run.enter(lua, "print")?.log(LogLevel::Info, &words.join("\t"));
         Ok(())
     })
 }
 
-/// `require`: another file of the same bundle, run once a run.
+/// The part of `require` that is Lua: what a file does at its top may wait, and a function of the
+/// host that calls it could not.
+const REQUIRE: &str = "local find, keep = ...
+return function(name)
+    local file, known, chunk = find(name)
+    if chunk == nil then return known end
+    local value = chunk(name)
+    if value == nil then value = true end
+    keep(file, value)
+    return value
+end";
+
+const DOFILE: &str = "local find = ...
+return function(name)
+    local _, _, chunk = find(name)
+    return chunk()
+end";
+
+/// `require`: another file of the same bundle, or a shipped part; run once a run.
 fn require(lua: &Lua, current: &Current) -> mlua::Result<mlua::Function> {
     let run = current.clone();
-    lua.create_function(move |lua, name: String| {
-        let run = run.run()?;
-        let file = format!("{}.lua", name.trim_end_matches(".lua").replace('.', "/"));
-        // The cache is in the run's own globals, so it goes when the run goes.
-        let globals = lua.globals();
-        let loaded = match globals.raw_get::<Value>("__loaded")? {
-            Value::Table(table) => table,
-            _ => {
-                let table = lua.create_table()?;
-                globals.raw_set("__loaded", &table)?;
-                table
-            }
-        };
+    let find = lua.create_function(move |lua, name: String| {
+        let run = run.enter(lua, "require")?;
+        let file = file_of(&name);
+        let loaded = loaded(lua)?;
         let known: Value = loaded.raw_get(file.as_str())?;
         if !known.is_nil() {
-            return Ok(known);
+            return Ok((file, known, Value::Nil));
         }
         let function = load(lua, &run, &file)?;
         // Marked first, so that two files that require one another end.
         loaded.raw_set(file.as_str(), true)?;
-        let value: Value = function.call(())?;
-        let value = if value.is_nil() { Value::Boolean(true) } else { value };
-        loaded.raw_set(file.as_str(), &value)?;
-        Ok(value)
-    })
+        Ok((file, Value::Nil, Value::Function(function)))
+    })?;
+    let keep = lua.create_function(|lua, (file, value): (String, Value)| {
+        loaded(lua)?.raw_set(file.as_str(), value)
+    })?;
+    lua.load(REQUIRE).set_name("=fsx").call((find, keep))
 }
 
-/// Loads a compiled file of the run's bundle into the globals of the Lua thread that asks.
+/// `dofile`: the same, run each time.
+fn dofile(lua: &Lua, current: &Current) -> mlua::Result<mlua::Function> {
+    let run = current.clone();
+    let find = lua.create_function(move |lua, name: String| {
+        let run = run.enter(lua, "dofile")?;
+        let file = file_of(&name);
+        let function = load(lua, &run, &file)?;
+        Ok((file, Value::Nil, function))
+    })?;
+    lua.load(DOFILE).set_name("=fsx").call(find)
+}
+
+/// `lib.part`, `lib/part` and `lib/part.lua` are one file.
+fn file_of(name: &str) -> String {
+    let bare = name.strip_suffix(".lua").unwrap_or(name);
+    format!("{}.lua", bare.replace('.', "/"))
+}
+
+/// What was loaded. The table is in the run's own globals, so it goes when the run goes.
+fn loaded(lua: &Lua) -> mlua::Result<Table> {
+    let globals = lua.globals();
+    match globals.raw_get::<Value>("__loaded")? {
+        Value::Table(table) => Ok(table),
+        _ => {
+            let table = lua.create_table()?;
+            globals.raw_set("__loaded", &table)?;
+            Ok(table)
+        }
+    }
+}
+
+/// Loads a compiled file of the run's bundle, or of the shipped parts, into the globals of the Lua
+/// thread that asks. A bundle cannot put a file in a part's place.
 pub(super) fn load(lua: &Lua, run: &Run, file: &str) -> mlua::Result<mlua::Function> {
     let bundle = &run.bundle;
-    let code = bundle
-        .bytecode(file)
-        .ok_or_else(|| Error::runtime(format!("there is no file {file} in {}", bundle.name)))?;
-    lua.load(code)
-        .set_name(format!("@{}/{file}", bundle.name))
-        .set_mode(ChunkMode::Binary)
-        .into_function()
+    let (code, name) = match file.strip_prefix(api::PARTS) {
+        Some(_) => {
+            let code = api::part(file)
+                .ok_or_else(|| Error::runtime(format!("there is no shipped part {file}")))?;
+            (code, format!("@{file}"))
+        }
+        None => {
+            let code = bundle.bytecode(file).ok_or_else(|| {
+                Error::runtime(format!("there is no file {file} in {}", bundle.name))
+            })?;
+            (code, format!("@{}/{file}", bundle.name))
+        }
+    };
+    lua.load(code).set_name(name).set_mode(ChunkMode::Binary).into_function()
 }
 
 /// `fsx.route{…}`: the engine's answer as a table; nil and a reason before any data is published.
-fn route(
-    lua: &Lua,
-    run: &Run,
-    handle: &PublishedHandle,
-    question: Option<Table>,
-) -> mlua::Result<MultiValue> {
+fn route(lua: &Lua, run: &Run, question: Option<Table>) -> mlua::Result<MultiValue> {
     let mut facts = WireFacts { vars: Default::default(), ..run.call.facts.clone() };
     let mut why = false;
     if let Some(question) = question {
@@ -191,7 +307,7 @@ fn route(
                 .map_err(|e| Error::runtime(format!("fsx.route: {name}: {e}")))?;
         }
     }
-    match routing::route(handle, &routing::facts(&facts), why) {
+    match run.world.route(&run.asker, &facts, why) {
         Ok(answer) => {
             run.give(&answer.routes);
             let options = mlua::serde::ser::Options::new()

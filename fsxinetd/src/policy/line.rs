@@ -75,6 +75,9 @@ pub struct Line {
     pub unable: Option<&'static str>,
     /// Commands that need `full` may be sent.
     pub full: bool,
+    /// Something is to run after the call: what is decided is done in the conversation, so that its
+    /// end is seen.
+    pub holds: bool,
     /// What may be asked and waited for.
     pub manners: Arc<Manners>,
 }
@@ -93,7 +96,14 @@ pub fn line(data: &ChannelData, manners: Arc<Manners>) -> (Line, Orders) {
     // One at a time: a script waits for each reply.
     let (orders, queue) = mpsc::channel(1);
     let end = Arc::<Mutex<End>>::default();
-    let line = Line { orders, end: Arc::clone(&end), unable: None, full: data.full(), manners };
+    let line = Line {
+        orders,
+        end: Arc::clone(&end),
+        unable: None,
+        full: data.full(),
+        holds: false,
+        manners,
+    };
     (line, Orders { queue, end })
 }
 
@@ -115,10 +125,26 @@ impl Line {
         self.end.lock().unwrap_or_else(PoisonError::into_inner).gone
     }
 
-    /// How the switch described the call at its end, once.
+    /// How the switch described the call at its end.
     #[must_use]
     pub fn last_words(&self) -> Option<ChannelData> {
-        self.end.lock().unwrap_or_else(PoisonError::into_inner).last.take()
+        self.end.lock().unwrap_or_else(PoisonError::into_inner).last.clone()
+    }
+
+    /// The script has learnt that the call has ended.
+    pub(super) fn ended(&self, last: Option<ChannelData>) {
+        let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+        end.gone = true;
+        if last.is_some() {
+            end.last = last;
+        }
+    }
+
+    /// The same line for a call after which something is to run.
+    #[must_use]
+    pub fn held(mut self, holds: bool) -> Self {
+        self.holds = holds;
+        self
     }
 
     /// Says it and waits for the reply.

@@ -16,11 +16,14 @@
 pub mod api;
 mod budget;
 pub mod bundle;
+mod ended;
 pub mod engine;
 mod freeswitch;
+mod handoff;
 mod host;
 pub mod line;
 pub mod outcome;
+mod parts;
 mod run;
 pub mod screen;
 mod session;
@@ -28,10 +31,14 @@ mod talk;
 mod vm;
 
 pub use bundle::{Bundle, BundleSet};
+pub use ended::Ended;
 pub use engine::{Engine, Limits};
 pub use outcome::{Failure, Outcome, Verdict};
 
+use std::sync::Arc;
+
 use fsx_wire::message::WireFacts;
+use fsx_wire::xml::XmlQuery;
 
 /// When in a call a script runs, which says what it may do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -74,6 +81,11 @@ pub struct Call {
     pub task: String,
     /// Words after the task, for `argv`.
     pub arguments: Vec<String>,
+    /// How it ended, in the hangup phase.
+    pub ended: Option<Ended>,
+    /// The piece of XML that FreeSWITCH asks for, where it is about that: `XML_REQUEST` and
+    /// `params`.
+    pub look_up: Option<Arc<XmlQuery>>,
 }
 
 #[cfg(test)]

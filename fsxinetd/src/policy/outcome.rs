@@ -32,6 +32,8 @@ pub struct Outcome {
     pub vars: BTreeMap<String, String>,
     /// What it did to the call, in order; variables are among them as `set` and `unset`.
     pub actions: Vec<Action>,
+    /// The piece of XML that it answers a look-up with; `None` where it has none.
+    pub xml: Option<String>,
 }
 
 /// Why there is no verdict. In every case the plan in hand, or the dialplan, goes on.

@@ -1,13 +1,17 @@
 //! One run: what it was asked, what it may still do, and what it has asked for.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fsx_wire::answer::Route;
 use fsx_wire::esl::{Action, ChannelData};
 
+use super::api::{Asker, LogLevel, World};
 use super::bundle::Bundle;
+use super::engine::Limits;
+use super::handoff;
 use super::line::{Deadline, Line};
 use super::screen::{self, Author};
 use super::talk::Hook;
@@ -18,6 +22,15 @@ const MAX_HOST_CALLS: u32 = 1_000;
 
 /// Of one that talks with the switch, which paces it.
 const MAX_HOST_CALLS_LIVE: u32 = 100_000;
+
+/// How much longer than its own limit something outside is waited for.
+const OUTSIDE_SLACK: Duration = Duration::from_millis(100);
+
+/// Most dial strings that one run may have made.
+const MAX_DIALS: usize = 1_000;
+
+/// Most bytes of events that one run makes, all together.
+const MAX_HELD: usize = 1 << 20;
 
 /// Most log lines of one run.
 const MAX_LOG_LINES: u32 = 50;
@@ -32,6 +45,12 @@ pub(super) struct Run {
     pub(super) max_actions: usize,
     /// To the switch, in the call phase.
     pub(super) line: Option<Line>,
+    /// Everything else that it reaches.
+    pub(super) world: Arc<dyn World>,
+    /// Who it is there.
+    pub(super) asker: Arc<Asker>,
+    /// What is waited for beside the switch, together.
+    outside_budget: Duration,
     state: Mutex<State>,
 }
 
@@ -46,7 +65,13 @@ struct State {
     unset: Vec<String>,
     actions: Vec<Action>,
     given: Vec<Route>,
+    /// Dial strings that `fsx.dial` made.
+    dials: Vec<String>,
     hung_up: bool,
+    /// Bytes of events that the script made.
+    held: usize,
+    /// Time spent waiting for what is neither the switch nor the script.
+    outside: Duration,
     talk: Talk,
 }
 
@@ -68,6 +93,8 @@ struct Talk {
     /// Time spent waiting for the switch.
     waited: Duration,
     digits: u32,
+    /// Lua threads that we made for functions of the script: hooks, rows.
+    threads: Vec<usize>,
     tts: Option<(String, String)>,
 }
 
@@ -76,11 +103,31 @@ impl Run {
         phase: Phase,
         call: Arc<Call>,
         bundle: Arc<Bundle>,
+        world: Arc<dyn World>,
         deadline: Instant,
-        max_actions: usize,
+        limits: &Limits,
     ) -> Self {
-        let deadline = Deadline::new(deadline);
-        Self { phase, call, bundle, deadline, max_actions, line: None, state: Mutex::default() }
+        let author = if bundle.trusted() { Author::Platform } else { Author::Organisation };
+        let asker = Arc::new(Asker {
+            org: call.facts.org,
+            author,
+            bundle: bundle.name.clone(),
+            task: call.task.clone(),
+            phase,
+            call_id: call.facts.call_id.clone(),
+        });
+        Self {
+            phase,
+            call,
+            bundle,
+            deadline: Deadline::new(deadline),
+            max_actions: limits.max_actions,
+            line: None,
+            world,
+            asker,
+            outside_budget: limits.outside_budget,
+            state: Mutex::default(),
+        }
     }
 
     /// The same, with a switch to talk to.
@@ -94,7 +141,7 @@ impl Run {
     }
 
     pub(super) fn author(&self) -> Author {
-        if self.bundle.trusted() { Author::Platform } else { Author::Organisation }
+        self.asker.author
     }
 
     pub(super) fn org(&self) -> u32 {
@@ -120,7 +167,7 @@ impl Run {
     }
 
     /// Writes a line of the script's to the log; past the limit, silently no more.
-    pub(super) fn log(&self, level: &str, text: &str) {
+    pub(super) fn log(&self, level: LogLevel, text: &str) {
         let lines = {
             let mut state = self.state();
             state.log_lines += 1;
@@ -131,15 +178,66 @@ impl Run {
         }
         let text: String =
             text.chars().take(1_000).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let (org, call, policy) = (self.org(), &self.call.facts.call_id, &self.bundle.name);
-        match level {
-            "err" | "crit" | "alert" | "emerg" | "console" | "error" => {
-                tracing::error!(org, call, policy, "{text}");
+        self.world.log(&self.asker, level, text.trim_end());
+    }
+
+    /// How long something outside may take, of what was asked for. In a live call that is its own
+    /// time, as the switch's is; elsewhere it is the script's, and some is kept back so that the
+    /// script can still decide without the answer.
+    pub(super) fn patience(&self, asked: Duration) -> Duration {
+        match self.phase {
+            Phase::Call => asked.min(self.outside_budget.saturating_sub(self.state().outside)),
+            Phase::Route | Phase::Hangup => {
+                asked.min(self.deadline.at().saturating_duration_since(Instant::now()) * 3 / 4)
             }
-            "warning" | "warn" => tracing::warn!(org, call, policy, "{text}"),
-            "debug" => tracing::debug!(org, call, policy, "{text}"),
-            _ => tracing::info!(org, call, policy, "{text}"),
         }
+    }
+
+    /// Waits for something outside that keeps to its own limit, `limit`.
+    pub(super) async fn outside<T>(&self, limit: Duration, work: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let done = match self.phase {
+            Phase::Call => {
+                let _waiting = self.deadline.waiting(limit + OUTSIDE_SLACK);
+                work.await
+            }
+            Phase::Route | Phase::Hangup => work.await,
+        };
+        self.state().outside += began.elapsed();
+        done
+    }
+
+    /// Time spent waiting for what is neither the switch nor the script.
+    pub(super) fn was_outside(&self) -> Duration {
+        self.state().outside
+    }
+
+    /// Calls into the host so far.
+    pub(super) fn host_calls(&self) -> u32 {
+        self.state().host_calls
+    }
+
+    /// A function of the script runs on this Lua thread of ours, and may wait there.
+    pub(super) fn begin_thread(&self, thread: usize) {
+        self.state().talk.threads.push(thread);
+    }
+
+    pub(super) fn end_thread(&self, thread: usize) {
+        self.state().talk.threads.retain(|known| *known != thread);
+    }
+
+    pub(super) fn is_own_thread(&self, thread: usize) -> bool {
+        self.state().talk.threads.contains(&thread)
+    }
+
+    /// Counts memory that is the script's but not the machine's.
+    pub(super) fn hold(&self, bytes: usize) -> Result<(), String> {
+        let mut state = self.state();
+        state.held += bytes;
+        if state.held > MAX_HELD {
+            return Err(format!("more than {MAX_HELD} bytes of events in one run"));
+        }
+        Ok(())
     }
 
     /// What the script reads: its own word first, then the call's.
@@ -176,12 +274,36 @@ impl Run {
 
     /// Asks the switch to run something.
     pub(super) fn action(&self, action: Action) -> Result<(), String> {
-        let given = self.state().given.clone();
-        screen::action(self.author(), &action, &given)?;
+        self.screen(&action)?;
         if action.app == "hangup" {
             self.state().hung_up = true;
         }
         self.push(action)
+    }
+
+    /// Whether the script may have the switch run this.
+    fn screen(&self, action: &Action) -> Result<(), String> {
+        let (given, permitted) = {
+            let state = self.state();
+            (state.given.clone(), action.app == "bridge" && state.dials.contains(&action.data))
+        };
+        let handed = match self.author() {
+            Author::Organisation => handoff::action(&self.call.facts, action),
+            Author::Platform => None,
+        };
+        match handed {
+            Some(said) => said.and_then(|()| screen::data(action)),
+            None if permitted => screen::data(action),
+            None => screen::action(self.author(), action, &given),
+        }
+    }
+
+    /// Remembers a dial string that was made for this run, which may bridge to it.
+    pub(super) fn permit(&self, dial: &str) {
+        let mut state = self.state();
+        if state.dials.len() < MAX_DIALS && !state.dials.iter().any(|known| known == dial) {
+            state.dials.push(dial.to_owned());
+        }
     }
 
     pub(super) fn push(&self, action: Action) -> Result<(), String> {
@@ -234,6 +356,9 @@ impl Run {
 
     /// The call has ended, as `data` describes it where the switch did.
     pub(super) fn over(&self, data: Option<ChannelData>) {
+        if let Some(line) = &self.line {
+            line.ended(data.clone());
+        }
         let mut state = self.state();
         (state.talk.over, state.hung_up) = (true, true);
         if let Some(data) = data {
@@ -271,6 +396,9 @@ impl Run {
 
     /// Why the call ended, where that is known.
     pub(super) fn cause(&self) -> Option<String> {
+        if let Some(ended) = &self.call.ended {
+            return Some(ended.cause.clone());
+        }
         self.state().talk.cause.clone()
     }
 

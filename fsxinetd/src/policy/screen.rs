@@ -9,6 +9,8 @@
 use fsx_wire::answer::Route;
 use fsx_wire::esl::Action;
 
+use super::handoff;
+
 /// Applications that organisations' scripts may use.
 const FOR_ORGANISATIONS: &[&str] = &[
     "answer",
@@ -197,6 +199,7 @@ pub fn variable(author: Author, name: &str, value: &str) -> Result<(), String> {
                 "variable {name}: organisations may not set variables with {part}"
             ));
         }
+        handoff::variable(name, value)?;
     }
     if value.len() > 4_096 {
         return Err(format!("variable {name}: {} bytes, expected at most 4096", value.len()));
@@ -211,17 +214,30 @@ pub fn variable(author: Author, name: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// What holds for the data of every application, whoever asks for it.
+///
+/// # Errors
+/// Why it cannot be sent, in words for the script's author.
+pub(super) fn data(action: &Action) -> Result<(), String> {
+    action.check().map_err(|error| error.to_string())?;
+    let app = action.app.as_str();
+    if action.data.len() > MAX_DATA {
+        let got = action.data.len();
+        return Err(format!("{app}: {got} bytes of data, expected at most {MAX_DATA}"));
+    }
+    if calls_the_api(&action.data) {
+        return Err(format!("{app}: the data calls a switch command (\"${{name(…)}}\")"));
+    }
+    Ok(())
+}
+
 /// Whether a script may have the switch run this. `given` are the routes that the engine gave to
 /// this very run.
 ///
 /// # Errors
 /// Why not, in words for the script's author.
 pub fn action(author: Author, action: &Action, given: &[Route]) -> Result<(), String> {
-    action.check().map_err(|error| error.to_string())?;
-    if action.data.len() > MAX_DATA {
-        let got = action.data.len();
-        return Err(format!("{}: {got} bytes of data, expected at most {MAX_DATA}", action.app));
-    }
+    data(action)?;
     let app = action.app.as_str();
     let own = FOR_ORGANISATIONS.contains(&app);
     match author {
@@ -232,13 +248,13 @@ pub fn action(author: Author, action: &Action, given: &[Route]) -> Result<(), St
         }
         _ => return Err(format!("there is no application {app} that a policy may use")),
     }
-    if calls_the_api(&action.data) {
-        return Err(format!("{app}: the data calls a switch command (\"${{name(…)}}\")"));
-    }
     if matches!(app, "set" | "export") {
         let data = action.data.strip_prefix("nolocal:").unwrap_or(&action.data);
         let (name, value) = data.split_once('=').unwrap_or((data, ""));
         return variable(author, name.trim(), value.trim());
+    }
+    if app == "unset" {
+        return variable(author, action.data.trim(), "");
     }
     if author == Author::Platform {
         return Ok(());
@@ -306,7 +322,10 @@ fn may_bridge(data: &str, given: &[Route]) -> bool {
             .all(|part| plain(part) || given.iter().any(|route| route.dial_string == part))
 }
 
-fn plain_sound(data: &str) -> bool {
+pub(super) fn plain_sound(data: &str) -> bool {
+    if let Some(list) = data.strip_prefix("file_string://") {
+        return list.split('!').all(|part| !part.starts_with("file_string:") && plain_sound(part));
+    }
     if data.starts_with("silence_stream://") || data.starts_with("tone_stream://") {
         return true;
     }
@@ -346,6 +365,12 @@ mod tests {
             ("bridge", "[execute_on_answer=x]user/1001", false, true),
             ("bridge", "", false, true),
             ("playback", "ivr/ivr-welcome.wav", true, true),
+            ("playback", "file_string://a.wav!b/c.wav", true, true),
+            ("playback", "file_string://a.wav!/etc/passwd", false, true),
+            ("unset", "rmOrgID", false, true),
+            ("unset", "account", true, true),
+            ("set", "group_confirm_key=exec", false, true),
+            ("set", "recordings_dir=/tmp", false, true),
             ("playback", "/etc/passwd", false, true),
             ("playback", "../recordings/x.wav", false, true),
             ("playback", "${system(reboot)}", false, false),

@@ -11,6 +11,7 @@ use fsx_wire::esl::Action;
 use mlua::{Error, Lua, MetaMethod, UserData, UserDataMethods, Value, Variadic};
 
 use super::Phase;
+use super::api::{LogLevel, refusal};
 use super::host::{Current, sleep};
 use super::run::Run;
 use super::screen::{self, Author};
@@ -19,38 +20,20 @@ use super::talk::Hook;
 /// The userdata. It holds no call of its own: a script that keeps it finds only its own run.
 pub(super) struct Session(pub(super) Current);
 
-/// Methods of mod_lua's session that are not here, and why.
-const REFUSED: &[(&str, &str)] = &[
-    ("setInputCallback", "an event socket in sync mode tells nothing while an application runs"),
-    ("unsetInputCallback", "there are no input callbacks here"),
-    ("setDTMFCallback", "an event socket in sync mode tells nothing while an application runs"),
-    ("collectDigits", "it works by input callbacks; use read or playAndGetDigits"),
-    ("originate", "a policy has one call; bridge to the other one"),
-    ("waitForAnswer", "a policy has one call; bridge to the other one"),
-    ("insertFile", "it has no application"),
-    ("getXMLCDR", "the record is made after the call"),
-    ("playAndDetectSpeech", "use execute(\"play_and_detect_speech\", …)"),
-    ("detectSpeech", "use execute(\"detect_speech\", …)"),
-    ("destroy", "the session is the switch's"),
-];
-
 impl Session {
-    /// The run, where its phase allows `method`.
-    fn in_call(&self, method: &str) -> mlua::Result<Arc<Run>> {
-        let run = self.0.run()?;
-        match run.phase {
-            Phase::Call => Ok(run),
-            phase => Err(Error::runtime(format!(
-                "session:{method} is for the call phase; this is the {} phase",
-                phase.as_str()
-            ))),
-        }
+    /// The run, where it can talk with the switch.
+    fn talking(&self, lua: &Lua, name: &'static str) -> mlua::Result<Arc<Run>> {
+        let run = self.0.enter_waiting(lua, name)?;
+        run.line(name)?;
+        Ok(run)
     }
 
-    /// The run, where it can talk with the switch.
-    fn talking(&self, method: &str) -> mlua::Result<Arc<Run>> {
-        let run = self.in_call(method)?;
-        run.line(&format!("session:{method}"))?;
+    /// The run, where it can ask the switch, or knows how the call ended.
+    fn asking(&self, lua: &Lua, name: &'static str) -> mlua::Result<Arc<Run>> {
+        let run = self.0.enter_waiting(lua, name)?;
+        if run.phase != Phase::Hangup {
+            run.line(name)?;
+        }
         Ok(run)
     }
 }
@@ -122,82 +105,84 @@ impl UserData for Session {
         collects(methods);
         ends(methods);
         methods.add_meta_method(MetaMethod::Index, |_, _, name: String| -> mlua::Result<Value> {
-            let why = REFUSED.iter().find(|(refused, _)| *refused == name).map(|(_, why)| *why);
-            let why = why.unwrap_or("there is no such method");
-            Err(Error::runtime(format!("session:{name} is not available here: {why}")))
+            Err(refusal(&format!("session:{name}"), "there is no such method"))
         });
     }
 }
 
 fn variables<M: UserDataMethods<Session>>(methods: &mut M) {
     methods.add_async_method("getVariable", |lua: Lua, this, name: String| {
-        let run = this.0.run();
+        let run = this.0.enter(&lua, "session:getVariable");
         async move {
             let run = run?;
             if run.is_live() || (run.can_talk() && run.has_acted()) {
                 run.refresh().await?;
             }
-            run.then(run.variable(&name), &lua).await
+            run.then(&lua, run.variable(&name)).await
         }
     });
-    methods.add_method("setVariable", |_, this, (name, value): (String, Value)| {
-        this.0.run()?.set_variable(&name, &text(&value)?).map_err(Error::runtime)
+    methods.add_method("setVariable", |lua, this, (name, value): (String, Value)| {
+        let run = this.0.enter(lua, "session:setVariable")?;
+        run.set_variable(&name, &text(&value)?).map_err(Error::runtime)
     });
-    methods.add_method("get_uuid", |_, this, ()| Ok(this.0.run()?.call.facts.call_id.clone()));
-    methods.add_method("consoleLog", |_, this, (level, line): (String, Value)| {
-        this.0.run()?.log(&level.to_ascii_lowercase(), &text(&line)?);
+    methods.add_method("get_uuid", |lua, this, ()| {
+        Ok(this.0.enter(lua, "session:get_uuid")?.call.facts.call_id.clone())
+    });
+    methods.add_method("consoleLog", |lua, this, (level, line): (String, Value)| {
+        let run = this.0.enter(lua, "session:consoleLog")?;
+        run.log(LogLevel::parse(&level), &text(&line)?);
         Ok(())
     });
 }
 
 fn decides<M: UserDataMethods<Session>>(methods: &mut M) {
     methods.add_async_method("execute", |lua: Lua, this, (app, data): (String, Value)| {
-        let run = this.in_call("execute");
+        let run = this.0.enter_waiting(&lua, "session:execute");
         async move {
             let run = run?;
             let done = act(&run, &app, text(&data)?).await?;
-            run.then(done, &lua).await
+            run.then(&lua, done).await
         }
     });
     methods.add_async_method("answer", |lua: Lua, this, ()| {
-        let run = this.in_call("answer");
+        let run = this.0.enter_waiting(&lua, "session:answer");
         async move {
             let run = run?;
             let done = act(&run, "answer", String::new()).await?;
-            run.then(i32::from(done), &lua).await
+            run.then(&lua, i32::from(done)).await
         }
     });
     methods.add_async_method("preAnswer", |lua: Lua, this, ()| {
-        let run = this.in_call("preAnswer");
+        let run = this.0.enter_waiting(&lua, "session:preAnswer");
         async move {
             let run = run?;
             let done = act(&run, "pre_answer", String::new()).await?;
-            run.then(i32::from(done), &lua).await
+            run.then(&lua, i32::from(done)).await
         }
     });
     methods.add_async_method("transfer", |lua: Lua, this, words: Variadic<String>| {
-        let run = this.in_call("transfer");
+        let run = this.0.enter_waiting(&lua, "session:transfer");
         async move {
             let run = run?;
             let done = act(&run, "transfer", words.join(" ")).await?;
-            run.then(i32::from(done), &lua).await
+            run.then(&lua, i32::from(done)).await
         }
     });
     methods.add_async_method("hangup", |lua: Lua, this, cause: Value| {
-        let run = this.in_call("hangup");
+        let run = this.0.enter_waiting(&lua, "session:hangup");
         async move {
             let run = run?;
             if !run.is_over() {
                 act(&run, "hangup", text(&cause)?.to_ascii_uppercase()).await?;
             }
-            run.then((), &lua).await
+            run.then(&lua, ()).await
         }
     });
 }
 
 fn media<M: UserDataMethods<Session>>(methods: &mut M) {
     methods.add_async_method("streamFile", |lua: Lua, this, (path, start): (String, Value)| {
-        let run = this.in_call("streamFile");
+        let run = this.0.enter_waiting(&lua, "session:streamFile");
         async move {
             let run = run?;
             if !matches!(whole("streamFile", "start", &start, 0)?, 0) {
@@ -209,31 +194,31 @@ fn media<M: UserDataMethods<Session>>(methods: &mut M) {
             let action = Action::new("playback", path);
             if !run.can_talk() {
                 run.action(action).map_err(Error::runtime)?;
-                return run.then(1, &lua).await;
+                return run.then(&lua, 1).await;
             }
             let said = run.perform(action).await?;
             let played =
                 said.is_some_and(|said| !said.contains("NOT FOUND") && !said.contains("ERROR"));
-            run.then(i32::from(played), &lua).await
+            run.then(&lua, i32::from(played)).await
         }
     });
     methods.add_async_method("sleep", |lua: Lua, this, ms: f64| {
-        let run = this.0.run();
+        let run = this.0.enter_waiting(&lua, "session:sleep");
         async move {
             let run = run?;
             if run.phase == Phase::Route || !run.can_talk() {
                 sleep(&run, ms).await?;
-                return run.then((), &lua).await;
+                return run.then(&lua, ()).await;
             }
             if !(0.0..=86_400_000.0).contains(&ms) {
                 return Err(Error::runtime(format!("sleep: expected milliseconds, got {ms}")));
             }
             let slept = run.perform(Action::new("sleep", format!("{ms:.0}"))).await?;
-            run.then(i32::from(slept.is_some()), &lua).await
+            run.then(&lua, i32::from(slept.is_some())).await
         }
     });
     methods.add_async_method("recordFile", |lua: Lua, this, words: Variadic<Value>| {
-        let run = this.talking("recordFile");
+        let run = this.talking(&lua, "session:recordFile");
         async move {
             let run = run?;
             if run.author() == Author::Organisation {
@@ -250,11 +235,11 @@ fn media<M: UserDataMethods<Session>>(methods: &mut M) {
                 data.push_str(&format!(" {number}"));
             }
             let done = run.perform(Action::new("record", data)).await?;
-            run.then(i32::from(done.is_some()), &lua).await
+            run.then(&lua, i32::from(done.is_some())).await
         }
     });
     methods.add_async_method("say", |lua: Lua, this, words: Variadic<String>| {
-        let run = this.talking("say");
+        let run = this.talking(&lua, "session:say");
         async move {
             let run = run?;
             let [said, module, kind, method, gender @ ..] = words.as_slice() else {
@@ -271,11 +256,11 @@ fn media<M: UserDataMethods<Session>>(methods: &mut M) {
             word("say", "text", said)?;
             data.push(said.clone());
             let done = run.perform(Action::new("say", data.join(" "))).await?;
-            run.then(done.is_some(), &lua).await
+            run.then(&lua, done.is_some()).await
         }
     });
     methods.add_async_method("sayPhrase", |lua: Lua, this, words: Variadic<String>| {
-        let run = this.talking("sayPhrase");
+        let run = this.talking(&lua, "session:sayPhrase");
         async move {
             let run = run?;
             let Some(name) = words.first() else {
@@ -289,16 +274,17 @@ fn media<M: UserDataMethods<Session>>(methods: &mut M) {
             }
             let action = Action::new("phrase", format!("{name},{rest}"));
             let done = run.perform(action).await?;
-            run.then(done.is_some(), &lua).await
+            run.then(&lua, done.is_some()).await
         }
     });
-    for name in ["set_tts_params", "set_tts_parms"] {
-        methods.add_method(name, move |_, this, (engine, voice): (String, String)| {
-            let run = this.in_call(name)?;
+    for name in ["session:set_tts_params", "session:set_tts_parms"] {
+        let method = name.trim_start_matches("session:");
+        methods.add_method(method, move |lua, this, (engine, voice): (String, String)| {
+            let run = this.0.enter(lua, name)?;
             for (what, value) in [("engine", &engine), ("voice", &voice)] {
                 let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-. /".contains(&b);
                 if !value.bytes().all(plain) {
-                    return Err(Error::runtime(format!("session:{name}: {what}: \"{value}\"")));
+                    return Err(Error::runtime(format!("{name}: {what}: \"{value}\"")));
                 }
             }
             run.tts(Some((engine, voice)));
@@ -306,7 +292,7 @@ fn media<M: UserDataMethods<Session>>(methods: &mut M) {
         });
     }
     methods.add_async_method("speak", |lua: Lua, this, said: String| {
-        let run = this.talking("speak");
+        let run = this.talking(&lua, "session:speak");
         async move {
             let run = run?;
             let Some((engine, voice)) = run.tts(None) else {
@@ -319,7 +305,7 @@ fn media<M: UserDataMethods<Session>>(methods: &mut M) {
             }
             let action = Action::new("speak", format!("{engine}|{voice}|{said}"));
             let done = run.perform(action).await?;
-            run.then(i32::from(done.is_some()), &lua).await
+            run.then(&lua, i32::from(done.is_some())).await
         }
     });
 }
@@ -329,7 +315,7 @@ fn collects<M: UserDataMethods<Session>>(methods: &mut M) {
     // transfer on failure.
     methods.add_async_method("playAndGetDigits", |lua: Lua, this, words: Variadic<Value>| {
         const NAME: &str = "playAndGetDigits";
-        let run = this.talking(NAME);
+        let run = this.talking(&lua, "session:playAndGetDigits");
         async move {
             let run = run?;
             let texts = words.iter().map(text).collect::<mlua::Result<Vec<_>>>()?;
@@ -359,12 +345,12 @@ fn collects<M: UserDataMethods<Session>>(methods: &mut M) {
             if !given(8).is_empty() && !pressed.is_empty() {
                 run.set_variable(given(8), &pressed).map_err(Error::runtime)?;
             }
-            run.then(pressed, &lua).await
+            run.then(&lua, pressed).await
         }
     });
     // min, max, file, timeout, terminators, digit timeout.
     methods.add_async_method("read", |lua: Lua, this, words: Variadic<Value>| {
-        let run = this.talking("read");
+        let run = this.talking(&lua, "session:read");
         async move {
             let run = run?;
             let variable = run.digits_variable();
@@ -378,12 +364,12 @@ fn collects<M: UserDataMethods<Session>>(methods: &mut M) {
                 whole("read", "digit timeout", arg(&words, 5), 0)?.to_string(),
             ];
             let pressed = digits(&run, Action::new("read", data.join(" ")), &variable).await?;
-            run.then(pressed, &lua).await
+            run.then(&lua, pressed).await
         }
     });
     // max, terminators, timeout, between digits.
     methods.add_async_method("getDigits", |lua: Lua, this, words: Variadic<Value>| {
-        let run = this.talking("getDigits");
+        let run = this.talking(&lua, "session:getDigits");
         async move {
             let run = run?;
             let variable = run.digits_variable();
@@ -397,56 +383,85 @@ fn collects<M: UserDataMethods<Session>>(methods: &mut M) {
                 whole("getDigits", "digit timeout", arg(&words, 3), 0)?.to_string(),
             ];
             let pressed = digits(&run, Action::new("read", data.join(" ")), &variable).await?;
-            run.then(pressed, &lua).await
+            run.then(&lua, pressed).await
         }
     });
     methods.add_async_method("flushDigits", |lua: Lua, this, ()| {
-        let run = this.talking("flushDigits");
+        let run = this.talking(&lua, "session:flushDigits");
         async move {
             let run = run?;
             let done = run.perform(Action::new("flush_dtmf", "")).await?;
-            run.then(done.is_some(), &lua).await
+            run.then(&lua, done.is_some()).await
         }
     });
 }
 
 fn ends<M: UserDataMethods<Session>>(methods: &mut M) {
     methods.add_async_method("ready", |lua: Lua, this, ()| {
-        let run = this.in_call("ready");
+        let run = this.0.enter_waiting(&lua, "session:ready");
         async move {
             let run = run?;
-            let ready = if run.is_live() || (run.can_talk() && run.has_acted()) {
+            let ready = if run.phase == Phase::Hangup {
+                false
+            } else if run.is_live() || (run.can_talk() && run.has_acted()) {
                 run.refresh().await?
             } else {
                 !run.hung_up()
             };
-            run.then(ready && !run.hung_up(), &lua).await
+            run.then(&lua, ready && !run.hung_up()).await
         }
     });
-    methods.add_async_method("answered", |lua: Lua, this, ()| {
-        let run = this.talking("answered");
-        async move {
-            let run = run?;
-            let there = run.refresh().await?;
-            let answered = there && run.header("Answer-State").as_deref() == Some("answered");
-            run.then(answered, &lua).await
-        }
-    });
+    for (name, states) in [
+        ("session:answered", &["answered"][..]),
+        ("session:mediaReady", &["answered", "early"]),
+        // A script runs between applications, and a call is bridged only while one of them runs.
+        ("session:bridged", &[]),
+    ] {
+        let method = name.trim_start_matches("session:");
+        methods.add_async_method(method, move |lua: Lua, this, ()| {
+            let run = this.asking(&lua, name);
+            async move {
+                let run = run?;
+                let is = match &run.call.ended {
+                    Some(ended) => name == "session:answered" && ended.answered,
+                    None => {
+                        let there = run.refresh().await?;
+                        let state = run.header("Answer-State");
+                        there && state.is_some_and(|state| states.contains(&state.as_str()))
+                    }
+                };
+                run.then(&lua, is).await
+            }
+        });
+    }
+    for name in ["session:getState", "session:hangupState"] {
+        let method = name.trim_start_matches("session:");
+        methods.add_async_method(method, move |lua: Lua, this, ()| {
+            let run = this.asking(&lua, name);
+            async move {
+                let run = run?;
+                let there = run.phase != Phase::Hangup && run.refresh().await?;
+                let state = run.header("Channel-State").filter(|_| there);
+                let state = state.unwrap_or_else(|| "CS_HANGUP".to_owned());
+                run.then(&lua, state).await
+            }
+        });
+    }
     methods.add_async_method("hangupCause", |lua: Lua, this, ()| {
-        let run = this.in_call("hangupCause");
+        let run = this.0.enter_waiting(&lua, "session:hangupCause");
         async move {
             let run = run?;
             if run.is_live() && !run.is_over() {
                 run.refresh().await?;
             }
             let unknown = if run.is_over() { "UNKNOWN" } else { "NONE" };
-            run.then(run.cause().unwrap_or_else(|| unknown.to_owned()), &lua).await
+            run.then(&lua, run.cause().unwrap_or_else(|| unknown.to_owned())).await
         }
     });
     methods.add_async_method(
         "setHangupHook",
         |lua: Lua, this, (function, argument): (Value, Value)| {
-            let run = this.talking("setHangupHook");
+            let run = this.talking(&lua, "session:setHangupHook");
             let globals = lua.globals();
             async move {
                 let run = run?;
@@ -457,12 +472,12 @@ fn ends<M: UserDataMethods<Session>>(methods: &mut M) {
                 }
                 run.hook(Some(Hook { globals, function, argument }));
                 run.linger().await?;
-                run.then((), &lua).await
+                run.then(&lua, ()).await
             }
         },
     );
-    methods.add_method("setAutoHangup", |_, this, yes: bool| {
-        this.in_call("setAutoHangup")?.set_auto_hangup(yes);
+    methods.add_method("setAutoHangup", |lua, this, yes: bool| {
+        this.0.enter(lua, "session:setAutoHangup")?.set_auto_hangup(yes);
         Ok(())
     });
 }

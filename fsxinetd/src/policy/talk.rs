@@ -26,6 +26,9 @@ pub(super) const ENDED: &str = "the hangup hook ended the script";
 /// it up: we leave as soon as we have read it.
 const LINGER: &[u8] = b"linger 2\n\n";
 
+/// How long a call's end may take to be told, once it is known to be on its way.
+const LAST_WORDS: Duration = Duration::from_millis(1_500);
+
 /// What is to be called when the call has ended.
 #[derive(Clone, Debug)]
 pub(super) struct Hook {
@@ -57,10 +60,27 @@ impl Run {
     /// Says one command; `None` once the call has ended.
     async fn say(&self, bytes: Vec<u8>, wait: Duration) -> mlua::Result<Option<Frame>> {
         let line = self.line("this")?;
+        let first = !self.is_live();
         self.talked();
         if self.is_over() {
             return Ok(None);
         }
+        if first
+            && line.holds
+            && line.full
+            && self.ask(line, LINGER.to_vec(), line.manners.reply).await?.is_none()
+        {
+            return Ok(None);
+        }
+        self.ask(line, bytes, wait).await
+    }
+
+    async fn ask(
+        &self,
+        line: &Line,
+        bytes: Vec<u8>,
+        wait: Duration,
+    ) -> mlua::Result<Option<Frame>> {
         let said = {
             let _waiting = self.deadline.waiting(wait);
             let started = std::time::Instant::now();
@@ -188,6 +208,26 @@ impl Run {
         Ok(self.say(bytes, wait).await?.is_some_and(|frame| frame.is_ok()))
     }
 
+    /// Before the script's end, where something is to run after the call: what it decided is done
+    /// now, and if that ended the call, what the switch says of it is waited for.
+    pub(super) async fn see_out(&self) -> mlua::Result<()> {
+        let Some(line) = self.line.as_ref().filter(|line| line.holds && self.can_talk()) else {
+            return Ok(());
+        };
+        if self.has_acted() && self.flush().await? {
+            self.touched();
+            self.refresh().await?;
+        }
+        if self.is_over() && line.full && line.last_words().is_none() {
+            let until = std::time::Instant::now() + LAST_WORDS;
+            let _waiting = self.deadline.waiting(LAST_WORDS);
+            while line.last_words().is_none() && std::time::Instant::now() < until {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        Ok(())
+    }
+
     /// From now on the switch waits for us at the call's end, so that its cause can be read.
     pub(super) async fn linger(&self) -> mlua::Result<()> {
         let line = self.line("session:setHangupHook")?;
@@ -202,7 +242,7 @@ impl Run {
     }
 
     /// Runs the hangup hook if the call has ended and it has not run yet.
-    pub(super) async fn after(&self) -> mlua::Result<()> {
+    pub(super) async fn after(&self, lua: &mlua::Lua) -> mlua::Result<()> {
         let gone = self.line.as_ref().is_some_and(Line::is_gone);
         if gone && let Some(line) = &self.line {
             self.over(line.last_words());
@@ -223,7 +263,12 @@ impl Run {
             }
         };
         let session: Value = hook.globals.get("session")?;
-        let said: Value = function.call_async((session, "hangup", hook.argument)).await?;
+        let thread = lua.create_thread(function)?;
+        let own = thread.to_pointer() as usize;
+        self.begin_thread(own);
+        let said = thread.into_async((session, "hangup", hook.argument))?.await;
+        self.end_thread(own);
+        let said: Value = said?;
         if said.as_string().is_some_and(|s| HOOK_ENDS.iter().any(|w| s.as_bytes() == w.as_bytes()))
         {
             return Err(Error::runtime(ENDED));
@@ -234,10 +279,10 @@ impl Run {
     /// The hook, where due, and then the method's own result.
     pub(super) async fn then(
         &self,
-        result: impl mlua::IntoLuaMulti,
         lua: &mlua::Lua,
+        result: impl mlua::IntoLuaMulti,
     ) -> mlua::Result<MultiValue> {
-        self.after().await?;
+        self.after(lua).await?;
         result.into_lua_multi(lua)
     }
 }

@@ -12,19 +12,19 @@ use crate::config;
 use crate::published::PublishedHandle;
 
 /// A folder of bundles, and an engine over it.
-struct Rig {
-    dir: tempfile::TempDir,
-    config: config::Policy,
-    engine: Engine,
+pub(super) struct Rig {
+    pub(super) dir: tempfile::TempDir,
+    pub(super) config: config::Policy,
+    pub(super) engine: Engine,
 }
 
 impl Rig {
     /// `files` are paths under the policy folder, with their text.
-    fn new(files: &[(&str, &str)]) -> Self {
+    pub(super) fn new(files: &[(&str, &str)]) -> Self {
         Self::with(files, |_| {})
     }
 
-    fn with(files: &[(&str, &str)], change: impl FnOnce(&mut config::Policy)) -> Self {
+    pub(super) fn with(files: &[(&str, &str)], change: impl FnOnce(&mut config::Policy)) -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         write(dir.path(), files);
         let mut config = config::Policy {
@@ -41,11 +41,11 @@ impl Rig {
     }
 
     /// One script as org 0's, for both phases.
-    fn script(text: &str) -> Self {
+    pub(super) fn script(text: &str) -> Self {
         Self::new(&[("default/manifest.toml", MANIFEST), ("default/x.lua", text)])
     }
 
-    async fn run(&self, phase: Phase, org: u32, task: &str) -> Result<Outcome, Failure> {
+    pub(super) async fn run(&self, phase: Phase, org: u32, task: &str) -> Result<Outcome, Failure> {
         let vars = [("rmOrgID", org.to_string()), ("caller_id_name", "Åsa".to_owned())];
         let facts = WireFacts {
             call_id: "c1".to_owned(),
@@ -58,23 +58,23 @@ impl Rig {
         self.engine.run(phase, call, Duration::from_secs(10)).await
     }
 
-    async fn route(&self) -> Result<Outcome, Failure> {
+    pub(super) async fn route(&self) -> Result<Outcome, Failure> {
         self.run(Phase::Route, 0, "").await
     }
 
-    async fn call(&self) -> Result<Outcome, Failure> {
+    pub(super) async fn call(&self) -> Result<Outcome, Failure> {
         self.run(Phase::Call, 0, "default").await
     }
 
-    async fn fault(&self, phase: Phase) -> String {
+    pub(super) async fn fault(&self, phase: Phase) -> String {
         self.run(phase, 0, "").await.expect_err("a failure").to_string()
     }
 }
 
-const MANIFEST: &str = "version = \"1\"\n[route]\ndefault = \"x.lua:decide\"\n\
+pub(super) const MANIFEST: &str = "version = \"1\"\n[route]\ndefault = \"x.lua:decide\"\n\
                         [call]\ndefault = \"x.lua\"\nfunction = \"x.lua:decide\"\n";
 
-fn write(dir: &Path, files: &[(&str, &str)]) {
+pub(super) fn write(dir: &Path, files: &[(&str, &str)]) {
     for (name, text) in files {
         let path = dir.join(name);
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
@@ -202,15 +202,26 @@ async fn nothing_is_left_behind_for_the_next_run() {
 async fn what_reaches_past_the_sandbox_is_gone() {
     let rig = Rig::script(
         "function decide()
-             for _, name in ipairs{'io', 'loadstring', 'load', 'loadfile', 'dofile', 'package',
-                                   'debug', 'getfenv', 'setfenv', 'newproxy', 'collectgarbage'} do
+             for _, name in ipairs{'loadstring', 'load', 'loadfile', 'module', 'getfenv', 'setfenv',
+                                   'newproxy', 'collectgarbage'} do
                  if _G[name] ~= nil then return {reject = 21, reason = name} end
              end
-             for _, name in ipairs{'execute', 'exit', 'getenv', 'remove', 'rename'} do
-                 if os[name] ~= nil then return {reject = 21, reason = name} end
+             -- Scripts that look for them are told why they are not there.
+             for _, name in ipairs{'io.open', 'package.path', 'debug.getregistry', 'os.execute',
+                                   'os.exit', 'os.getenv', 'os.remove', 'os.rename'} do
+                 local ok, why = pcall(function()
+                     local owner, part = name:match('(.-)%.(.*)')
+                     return _G[owner][part]
+                 end)
+                 if ok or not tostring(why):find(name .. ' is not available here: ', 1, true) then
+                     return {reject = 21, reason = name .. ': ' .. tostring(why)}
+                 end
              end
-             local ok = pcall(require, '../other/x')
-             if ok then return {reject = 21, reason = 'require'} end
+             for _, load in ipairs{require, dofile} do
+                 for _, name in ipairs{'../other/x', '/etc/passwd', '..other.x', 'fsx.parts.none'} do
+                     if pcall(load, name) then return {reject = 21, reason = name} end
+                 end
+             end
          end",
     );
     assert_eq!(rig.route().await.expect("fine").verdict, Verdict::Keep);
@@ -459,7 +470,13 @@ async fn the_policies_that_ship_work() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
     let (set, faults) = BundleSet::load(&dir, &BundleSet::default());
     assert!(faults.is_empty() && set.len() == 1, "{faults:?}");
-    let config = config::Policy { dir, ..config::Policy::default() };
+    let config = config::Policy {
+        dir,
+        route_budget_ms: 5_000,
+        call_budget_ms: 5_000,
+        cpu_budget_ms: 3_000,
+        ..config::Policy::default()
+    };
     let engine = Engine::start(&config, PublishedHandle::new()).expect("threads");
     for (phase, task) in [(Phase::Route, ""), (Phase::Call, "Outbound::route")] {
         let facts = WireFacts { called: "07700900123".to_owned(), ..WireFacts::default() };
@@ -484,14 +501,16 @@ async fn a_machine_does_not_grow_with_its_runs() {
     );
     let (bundle, entry) = rig.engine.bundles().find(0, Phase::Route, "").expect("there");
     let limits = Limits::from(&rig.config);
-    let vm = vm::Vm::new(limits, &PublishedHandle::new()).expect("a machine");
+    let vm = vm::Vm::new(limits).expect("a machine");
+    let world = Arc::new(api::Outside::bare(&rig.config, PublishedHandle::new()));
     let many = async |runs: u32| {
         for n in 0..runs {
             let called = if n % 10 == 0 { "1" } else { "2" }.to_owned();
             let facts = WireFacts { called, ..WireFacts::default() };
             let call = Arc::new(Call { facts, task: String::new(), ..Call::default() });
             let deadline = Instant::now() + Duration::from_secs(10);
-            let run = run::Run::new(Phase::Route, call, Arc::clone(&bundle), deadline, 100);
+            let world = Arc::clone(&world) as Arc<dyn api::World>;
+            let run = run::Run::new(Phase::Route, call, Arc::clone(&bundle), world, deadline, &limits);
             let ended = vm.execute(&Arc::new(run), &entry).await;
             assert_eq!(ended.is_ok(), n % 10 != 0, "run {n}: {ended:?}");
         }
@@ -509,9 +528,10 @@ async fn turns_taken_at_every_step_lose_no_wake() {
     let (bundle, entry) = rig.engine.bundles().find(0, Phase::Route, "").expect("there");
     // Others get a turn at every step, also between a host function's "not yet" and the wait for it.
     let limits = Limits { slice: Duration::ZERO, ..Limits::from(&rig.config) };
-    let vm = vm::Vm::new(limits, &PublishedHandle::new()).expect("a machine");
+    let vm = vm::Vm::new(limits).expect("a machine");
     let deadline = Instant::now() + Duration::from_secs(10);
-    let run = run::Run::new(Phase::Route, Arc::default(), bundle, deadline, 100);
+    let world = Arc::new(api::Outside::bare(&rig.config, PublishedHandle::new()));
+    let run = run::Run::new(Phase::Route, Arc::default(), bundle, world, deadline, &limits);
     let ended = vm.execute(&Arc::new(run), &entry).await;
     assert_eq!(ended.map(|outcome| outcome.verdict), Ok(Verdict::Keep));
 }

@@ -13,6 +13,7 @@ use mlua::{
     chunk::Compiler,
 };
 
+use super::api::event::Event;
 use super::budget::{Meter, Tick, computed};
 use super::bundle::Entry;
 use super::host::{self, Current};
@@ -21,10 +22,9 @@ use super::run::Run;
 use super::session::Session;
 use super::talk;
 use super::{Limits, Phase};
-use crate::published::PublishedHandle;
 
 /// Runs the file, then the function that it defines. `ACTIONS` is how mod_lua's dialplan scripts
-/// answer.
+/// answer, `XML_STRING` its XML scripts.
 const DRIVER: &str = "local chunk, name, env, call, session = ...
 local result = chunk()
 if name ~= nil then
@@ -33,6 +33,7 @@ if name ~= nil then
     if type(f) ~= 'function' then error('the file defines no function ' .. name, 0) end
     if session ~= nil then result = f(session, call) else result = f(call) end
 end
+if result == nil then result = rawget(env, 'XML_STRING') end
 return result, rawget(env, 'ACTIONS')";
 
 /// The machine of one organisation for one bundle.
@@ -46,7 +47,7 @@ pub(super) struct Vm {
 }
 
 impl Vm {
-    pub(super) fn new(limits: Limits, published: &PublishedHandle) -> mlua::Result<Self> {
+    pub(super) fn new(limits: Limits) -> mlua::Result<Self> {
         let libraries = StdLib::COROUTINE
             | StdLib::TABLE
             | StdLib::OS
@@ -57,7 +58,7 @@ impl Vm {
             | StdLib::BUFFER;
         let lua = Lua::new_with(libraries, LuaOptions::new())?;
         let current = Current::default();
-        host::install(&lua, &current, published)?;
+        host::install(&lua, &current)?;
         lua.globals().raw_set("session", Session(current.clone()))?;
         lua.sandbox(true)?;
         lua.set_memory_limit(limits.memory_mib as usize * (1 << 20))?;
@@ -97,14 +98,26 @@ impl Vm {
         let own = thread.to_pointer() as usize;
         let work = async {
             let ended = thread.into_async::<(Value, Value)>(())?.await;
-            let (result, actions) = match ended {
+            let (result, mut actions) = match ended {
                 // A hangup hook that says so has ended it.
                 Err(error) if run.is_over() && error.to_string().contains(talk::ENDED) => {
                     (Value::Nil, Value::Nil)
                 }
                 other => other?,
             };
-            match run.after().await {
+            if run.line.as_ref().is_some_and(|line| line.holds) {
+                // Dialplan scripts leave theirs behind; done in the conversation, like the rest.
+                if !actions.is_nil() {
+                    take_actions(run, &actions)?;
+                    actions = Value::Nil;
+                }
+                if result.is_nil() && run.auto_hangup() == Some(true) && !run.hung_up() {
+                    let hangup = Action::new("hangup", "NORMAL_CLEARING");
+                    run.action(hangup).map_err(Error::runtime)?;
+                }
+                run.see_out().await?;
+            }
+            match run.after(&self.lua).await {
                 Err(error) if !error.to_string().contains(talk::ENDED) => return Err(error),
                 _ => {}
             }
@@ -131,6 +144,7 @@ impl Vm {
     /// A Lua thread with globals of its own, ready to run.
     fn prepare(&self, run: &Arc<Run>, entry: &Entry) -> mlua::Result<Thread> {
         let (run, entry, driver) = (Arc::clone(run), entry.clone(), self.driver.clone());
+        let current = self.current.clone();
         // Globals belong to a Lua thread and what is made on it, so everything is made inside.
         let setup = self.lua.create_function(move |lua, ()| {
             let globals = lua.globals();
@@ -142,6 +156,15 @@ impl Vm {
                 argv.raw_set(n + 1, word.as_str())?;
             }
             globals.raw_set("argv", argv)?;
+            if let Some(query) = &run.call.look_up {
+                let request = lua.create_table()?;
+                request.raw_set("section", query.section.as_str())?;
+                request.raw_set("tag_name", query.tag_name.as_str())?;
+                request.raw_set("key_name", query.key_name.as_str())?;
+                request.raw_set("key_value", query.key_value.as_str())?;
+                globals.raw_set("XML_REQUEST", request)?;
+            }
+            globals.raw_set("params", Event::of_call(&current, Arc::clone(&run)))?;
             let chunk = host::load(lua, &run, &entry.file)?;
             let driver = lua
                 .load(driver.as_slice())
@@ -165,13 +188,19 @@ impl Vm {
         if run.phase == Phase::Call && !actions.is_nil() {
             take_actions(run, &actions)?;
         }
-        let verdict = verdict(&self.lua, run, result)?;
+        let mut xml = None;
+        let verdict = if run.call.look_up.is_some() {
+            xml = document(&result)?;
+            Verdict::Keep
+        } else {
+            verdict(&self.lua, run, result)?
+        };
         if verdict == Verdict::Keep && run.auto_hangup() == Some(true) && !run.hung_up() {
             run.action(Action::new("hangup", "NORMAL_CLEARING")).map_err(Error::runtime)?;
         }
         let (vars, actions) = run.take();
         let policy_version = format!("{}@{}", run.bundle.name, run.bundle.version);
-        Ok(Outcome { policy_version, verdict, vars, actions })
+        Ok(Outcome { policy_version, verdict, vars, actions, xml })
     }
 
     fn timeout(&self, run: &Run, started: Instant) -> Failure {
@@ -216,9 +245,9 @@ impl<F: Future> Future for Metered<'_, F> {
         let before = computed();
         let left = vm.limits.cpu_budget.saturating_sub(run.used(Duration::ZERO));
         vm.meter.enter(Instant::now(), run.deadline.at(), left, self.own);
-        vm.current.set(Some(Arc::clone(&run)));
+        vm.current.begin(Arc::clone(&run), self.own);
         let polled = self.work.as_mut().poll(cx);
-        vm.current.set(None);
+        vm.current.end();
         let turned = vm.meter.leave();
         if polled.is_pending() {
             // The turn may have come between a host function's "not yet" and the wait for it. The
@@ -252,6 +281,9 @@ fn call_table(lua: &Lua, run: &Run) -> mlua::Result<Table> {
         vars.raw_set(name.as_str(), value.as_str())?;
     }
     call.raw_set("vars", vars)?;
+    if let Some(ended) = &run.call.ended {
+        call.raw_set("ended", ended.table(lua)?)?;
+    }
     Ok(call)
 }
 
@@ -281,6 +313,27 @@ fn take_actions(run: &Run, actions: &Value) -> mlua::Result<()> {
         run.action(action).map_err(|e| Error::runtime(format!("ACTIONS[{}]: {e}", n + 1)))?;
     }
     Ok(())
+}
+
+/// What a script answers a look-up with: its result, or what it left in `XML_STRING`.
+fn document(result: &Value) -> mlua::Result<Option<String>> {
+    match result {
+        Value::Nil => Ok(None),
+        Value::String(text) if text.as_bytes().is_empty() => Ok(None),
+        Value::String(text) if text.as_bytes().len() <= fsx_wire::xml::MAX_DOCUMENT => {
+            let text =
+                text.to_str().map_err(|_| Error::runtime("XML_STRING: is not UTF-8 text"))?;
+            Ok(Some(text.to_owned()))
+        }
+        Value::String(text) => Err(Error::runtime(format!(
+            "XML_STRING: {} bytes, expected at most {}",
+            text.as_bytes().len(),
+            fsx_wire::xml::MAX_DOCUMENT
+        ))),
+        other => {
+            Err(Error::runtime(format!("XML_STRING: expected text, got {}", other.type_name())))
+        }
+    }
 }
 
 /// nil and `"keep"`; `{reject = cause, reason = text}`; `{routes = {…}}`, an answer of `fsx.route`

@@ -259,6 +259,11 @@ pub trait World: Send + Sync + std::fmt::Debug {
     /// Why not.
     fn database(&self, asker: &Asker, alias: &str) -> Result<(), String>;
 
+    /// Whether the database is SQLite, whose literals take a backslash as it is.
+    fn database_is_sqlite(&self, _asker: &Asker, _alias: &str) -> bool {
+        true
+    }
+
     /// Asks a database.
     fn query(&self, asker: Arc<Asker>, ask: DbAsk) -> Later<'_, Result<DbAnswer, String>>;
 

@@ -54,6 +54,8 @@ pub struct Bundle {
     manifest: Manifest,
     files: BTreeMap<String, Vec<u8>>,
     tests: BTreeMap<String, Vec<u8>>,
+    /// Policy documents and other JSON.
+    texts: BTreeMap<String, String>,
 }
 
 impl Bundle {
@@ -90,6 +92,12 @@ impl Bundle {
     #[must_use]
     pub fn bytecode(&self, file: &str) -> Option<&[u8]> {
         self.files.get(file).map(Vec::as_slice)
+    }
+
+    /// A JSON file as it is, for `fsx.file`.
+    #[must_use]
+    pub fn text(&self, file: &str) -> Option<&str> {
+        self.texts.get(file).map(String::as_str)
     }
 
     /// The compiled tests, by name.
@@ -143,6 +151,13 @@ impl Bundle {
                 Err(fault) => faults.push(fault),
             }
         }
+        let mut texts = BTreeMap::new();
+        for (file, bytes) in files.iter().filter(|(file, _)| file.ends_with(".json")) {
+            match std::str::from_utf8(bytes) {
+                Ok(text) => drop(texts.insert(file.to_owned(), text.to_owned())),
+                Err(_) => faults.push(Fault::of(file, "is not UTF-8 text")),
+            }
+        }
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -155,6 +170,7 @@ impl Bundle {
             manifest,
             files: compiled,
             tests,
+            texts,
         })
     }
 }

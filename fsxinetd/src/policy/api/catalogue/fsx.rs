@@ -1,6 +1,6 @@
 //! `fsx`: our own names.
 
-use super::Phases::{Any, BeforeTheEnd};
+use super::Phases::{Any, BeforeTheEnd, Call};
 use super::{Class, Function};
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -10,6 +10,27 @@ pub(super) const FUNCTIONS: &[Function] = &[
         takes: "question?: fsx.Question",
         gives: "fsx.Answer?, string?",
         doc: "Asks the routing engine; without a question, about this very call. Nil and why before any data is published.",
+    },
+    Function {
+        name: "fsx.dial",
+        phases: Call,
+        takes: "question: fsx.Dial",
+        gives: "string",
+        doc: "A dial string of users and routes, with what each leg is to do; bridge takes it. The shipped parts ring by it.",
+    },
+    Function {
+        name: "fsx.task",
+        phases: Call,
+        takes: "name: string",
+        gives: "fun(session: table, call: fsx.Call): any, string?",
+        doc: "A task of this bundle's call phase as a function; nil and why where there is none.",
+    },
+    Function {
+        name: "fsx.file",
+        phases: Any,
+        takes: "name: string",
+        gives: "string?, string?",
+        doc: "The text of a JSON file of this bundle; nil and why where there is none.",
     },
     Function {
         name: "fsx.log",
@@ -268,6 +289,34 @@ pub(super) const CLASSES: &[Class] = &[
             ("gateway_id", "integer", "Which gateway."),
             ("rate", "string", "A minute, as decimal text: money is never a float."),
             ("currency", "string", "ISO 4217."),
+        ],
+    },
+    Class {
+        name: "fsx.Dial",
+        doc: "Whom to ring. Each leg is a user or a route of fsx.route; of enterprise, also a list of legs that are tried in turn.",
+        fields: &[
+            ("legs", "(fsx.Leg|fsx.Leg[])[]", "At most 100."),
+            (
+                "how?",
+                "\"sequential\"|\"simultaneous\"|\"enterprise\"",
+                "One after another (the default), all at once, or each by itself at once.",
+            ),
+        ],
+    },
+    Class {
+        name: "fsx.Leg",
+        doc: "One that is rung. The switch counts whole seconds: times are rounded up.",
+        fields: &[
+            ("user?", "string", "A user of the organisation's own domain."),
+            ("domain?", "string", "Without it the call's domain_name."),
+            ("route?", "fsx.Route", "Or a route that fsx.route gave in this run."),
+            ("ring_timeout_ms?", "integer", "How long it rings."),
+            ("delay_ms?", "integer", "How long after the others it begins."),
+            ("confirm_key?", "string", "Whoever picks up presses this first."),
+            ("confirm_sound?", "string", "And hears this."),
+            ("confirm_timeout_ms?", "integer", "For so long; 10000 without it."),
+            ("caller_name?", "string", "Who is shown to call."),
+            ("caller_number?", "string", "And from where."),
         ],
     },
     Class {

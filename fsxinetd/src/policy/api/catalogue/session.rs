@@ -1,6 +1,6 @@
 //! `session`: mod_lua's names for the call.
 
-use super::Phases::{Any, Call, CallAndHangup};
+use super::Phases::{Any, BeforeTheEnd, Call, CallAndHangup};
 use super::{Function, Refused};
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -13,7 +13,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "session:setVariable",
-        phases: super::Phases::BeforeTheEnd,
+        phases: BeforeTheEnd,
         takes: "name: string, value?: any",
         gives: "",
         doc: "Sets a channel variable; empty or nil takes it away.",
@@ -107,7 +107,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         phases: CallAndHangup,
         takes: "",
         gives: "string",
-        doc: "HANGUP once the call has ended, else the channel's state.",
+        doc: "CS_HANGUP once the call has ended, else the channel's state.",
     },
     Function {
         name: "session:transfer",
@@ -118,7 +118,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     },
     Function {
         name: "session:sleep",
-        phases: Call,
+        phases: BeforeTheEnd,
         takes: "ms: number",
         gives: "integer",
         doc: "Waits, with the call.",
@@ -214,13 +214,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
         gives: "",
         doc: "Whether the call ends with the script; false lets the dialplan go on.",
     },
-    Function {
-        name: "session:sendEvent",
-        phases: Call,
-        takes: "event: freeswitch.Event",
-        gives: "boolean",
-        doc: "Sends an event to this call's own session; the platform's policies only.",
-    },
 ];
 
 pub(super) const REFUSED: &[Refused] = &[
@@ -239,6 +232,10 @@ pub(super) const REFUSED: &[Refused] = &[
     },
     Refused { name: "session:collectInput", why: "it works by input callbacks; use read" },
     Refused { name: "session:flushEvents", why: "a policy has no event queue" },
+    Refused {
+        name: "session:sendEvent",
+        why: "it feeds input callbacks, which are not here; use event:fire()",
+    },
     Refused { name: "session:setEventData", why: "a policy has no event queue" },
     Refused { name: "session:originate", why: "a policy has one call; bridge to the other one" },
     Refused {
