@@ -54,6 +54,12 @@ bench-freeswitch: ## Calls through dialplan fsx beside a static XML dialplan, in
 	$(CARGO) build --locked --release -p mod_fsx -p fsxinetd
 	$(CARGO) bench --locked -p fsx --bench freeswitch
 
+.PHONY: soak
+soak: ## Minutes under calls and faults, in full sizes: twenty kills, sixty snapshots; SOAK=part of a name
+	@pkg/setup.sh test
+	$(CARGO) build --locked --workspace
+	$(CARGO) test --locked -p fsx --test scenarios -- --ignored --nocapture --test-threads=1 $(SOAK)
+
 .PHONY: oracle
 oracle: ## The fast engine against the slow one over the whole real numbering plan (minutes)
 	@pkg/setup.sh run

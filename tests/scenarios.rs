@@ -17,6 +17,8 @@ mod daemon_gone;
 mod daemon_hung;
 #[path = "scenarios/daemon-killed-often/scenario.rs"]
 mod daemon_killed_often;
+#[path = "scenarios/drained/scenario.rs"]
+mod drained;
 #[path = "scenarios/emergency/scenario.rs"]
 mod emergency;
 #[path = "scenarios/failover-matrix/scenario.rs"]
@@ -27,8 +29,12 @@ mod failover_on_503;
 mod gateway_down;
 #[path = "scenarios/gateway-full/scenario.rs"]
 mod gateway_full;
+#[path = "scenarios/interface-allowlist/scenario.rs"]
+mod interface_allowlist;
 #[path = "scenarios/lcr-dialplan-unchanged/scenario.rs"]
 mod lcr_dialplan_unchanged;
+#[path = "scenarios/live-table-deleted/scenario.rs"]
+mod live_table_deleted;
 #[path = "scenarios/module-replaced/scenario.rs"]
 mod module_replaced;
 #[path = "scenarios/no-gateway-left/scenario.rs"]
@@ -43,6 +49,8 @@ mod policy_over_event_socket;
 mod policy_talks;
 #[path = "scenarios/proxy-fails-over/scenario.rs"]
 mod proxy_fails_over;
+#[path = "scenarios/record-disk-full/scenario.rs"]
+mod record_disk_full;
 #[path = "scenarios/referred/scenario.rs"]
 mod referred;
 #[path = "scenarios/reload-broken/scenario.rs"]

@@ -2,19 +2,21 @@
 {%- set fs = fsx.freeswitch %}
 
 # New calls are refused, so that the proxy in front sends them elsewhere; then the last call is waited
-# for. fs_cli exits 0 on an error of the switch, so its words are read.
+# for. What the commands are is in the script, which a scenario runs against a real switch.
 fsx-drain-pause:
-  cmd.run:
-    - name: {{ fs.fs_cli }} -x 'fsctl pause inbound' | grep -q '^+OK'
+  cmd.script:
+    - source: salt://fsx/files/switch.sh
+    - args: pause
+    - env:
+      - FS_CLI: {{ fs.fs_cli }}
     - failhard: true
 
 fsx-drain-wait:
-  cmd.run:
-    - name: >-
-        for _ in $(seq {{ (fs.drain_timeout_s / 5) | int }}); do
-        {{ fs.fs_cli }} -x 'show calls count' | grep -q '^0 total' && exit 0;
-        sleep 5; done;
-        echo 'calls are still up after {{ fs.drain_timeout_s }} s'; exit 1
+  cmd.script:
+    - source: salt://fsx/files/switch.sh
+    - args: wait {{ fs.drain_timeout_s }}
+    - env:
+      - FS_CLI: {{ fs.fs_cli }}
     - timeout: {{ fs.drain_timeout_s + 60 }}
     - failhard: true
     - require:

@@ -3,8 +3,11 @@
 
 # Only ever on a drained host: it refuses while a call is up.
 fsx-restart-empty:
-  cmd.run:
-    - name: {{ fs.fs_cli }} -x 'show calls count' | grep -q '^0 total'
+  cmd.script:
+    - source: salt://fsx/files/switch.sh
+    - args: empty
+    - env:
+      - FS_CLI: {{ fs.fs_cli }}
     - failhard: true
 
 fsx-restart-switch:
@@ -15,13 +18,15 @@ fsx-restart-switch:
     - require:
       - cmd: fsx-restart-empty
 
+# The build that runs is asked for: a package that was not installed, or a switch that was not restarted,
+# would go on with the old code and look well.
 fsx-restart-loaded:
-  cmd.run:
-    - name: {{ fs.fs_cli }} -x 'fsx status' | grep -q '^+OK'
-    - retry:
-        attempts: 30
-        interval: 2
-        until: true
+  cmd.script:
+    - source: salt://fsx/files/switch.sh
+    - args: loaded {{ fs.loaded_timeout_s }} {{ (fsx.version | string).split('-') | first }}
+    - env:
+      - FS_CLI: {{ fs.fs_cli }}
+    - timeout: {{ fs.loaded_timeout_s + 60 }}
     - failhard: true
     - require:
       - module: fsx-restart-switch

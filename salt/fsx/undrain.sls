@@ -1,6 +1,9 @@
 {%- from 'fsx/map.jinja' import fsx with context %}
 
 fsx-undrain-resume:
-  cmd.run:
-    - name: {{ fsx.freeswitch.fs_cli }} -x 'fsctl resume inbound' | grep -q '^+OK'
+  cmd.script:
+    - source: salt://fsx/files/switch.sh
+    - args: resume
+    - env:
+      - FS_CLI: {{ fsx.freeswitch.fs_cli }}
     - failhard: true

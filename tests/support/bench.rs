@@ -141,7 +141,11 @@ impl Bench {
         }
         let gateways = carriers.iter().map(|(id, sipp)| gateway(*id, sipp.port())).collect();
         words.insert("GATEWAYS".to_owned(), gateways);
-        for (word, file) in [("FSX_CONF", "fsx.conf.xml"), ("DIALPLAN", "dialplan.xml")] {
+        for (word, file) in [
+            ("FSX_CONF", "fsx.conf.xml"),
+            ("DIALPLAN", "dialplan.xml"),
+            ("SWITCH_CONF", "switch-conf.xml"),
+        ] {
             if !words.contains_key(word) {
                 let text = template::fill(file, &self.text(file), &words);
                 words.insert(word.to_owned(), text);

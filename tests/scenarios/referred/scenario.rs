@@ -24,7 +24,9 @@ fn referred() {
     // Blind.
     let mut caller = rig.begin_direct(&refers, &[("refer_to", "07799900124@127.0.0.1")]);
     assert_eq!(caller.finish(LIMIT), 0, "the caller is out");
-    let _ = rig.carriers[&3002].wait_for("ACK", LIMIT);
+    wait::until("the carriers to be joined", LIMIT, || {
+        joined(&rig, "00447799900124").then_some(())
+    });
     wait::until("two legs, the carriers'", LIMIT, || {
         (rig.freeswitch.channels() == 2).then_some(())
     });
@@ -35,7 +37,10 @@ fn referred() {
     assert_eq!(tried, [[3001], [3002]], "{records:#?}");
     let called: Vec<_> = records.iter().map(|record| &record["facts"]["called"]).collect();
     assert_eq!(called, ["07700900123", "07799900124"]);
-    expect_charged_to_the_end(&records);
+    // The second's caller is the first's carrier, and ends with it.
+    expect_charged_to_the_end(&records[..1]);
+    let cost = records[1]["attempts"][0]["cost"].as_str();
+    assert!(cost.is_some_and(|cost| cost != "0"), "{records:#?}");
     rig.expect_at_rest();
 
     // Attended.
@@ -74,6 +79,18 @@ fn replaces(answer: &Message) -> String {
     let header = |name| answer.header(name).unwrap_or_else(|| panic!("no {name} in {answer:?}"));
     let tag = |name| header(name).split_once(";tag=").map_or("", |(_, tag)| tag);
     format!("{}%3Bto-tag%3D{}%3Bfrom-tag%3D{}", header("Call-ID"), tag("To"), tag("From"))
+}
+
+/// Whether the leg to `number` is bridged.
+fn joined(rig: &Rig, number: &str) -> bool {
+    let text = rig.freeswitch.api("show channels as json");
+    let value: Value = serde_json::from_str(&text).unwrap_or_default();
+    let rows = value["rows"].as_array().cloned().unwrap_or_default();
+    let named = |row: &&Value| row["name"].as_str().is_some_and(|name| name.contains(number));
+    let uuid = rows.iter().find(named).and_then(|row| row["uuid"].as_str().map(str::to_owned));
+    uuid.is_some_and(|uuid| {
+        rig.freeswitch.api(&format!("uuid_getvar {uuid} bridge_uuid")).trim().len() == 36
+    })
 }
 
 /// The carriers hang up, as far as the switch can tell.
