@@ -9,6 +9,8 @@ mod busy_stops;
 mod call_routed;
 #[path = "scenarios/caller-gives-up/scenario.rs"]
 mod caller_gives_up;
+#[path = "scenarios/carrier-redirects/scenario.rs"]
+mod carrier_redirects;
 #[path = "scenarios/carrier-silent/scenario.rs"]
 mod carrier_silent;
 #[path = "scenarios/daemon-gone/scenario.rs"]

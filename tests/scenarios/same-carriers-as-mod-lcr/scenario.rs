@@ -19,20 +19,28 @@ INSERT INTO carrier_gateway (id, carrier_id, prefix) VALUES (3001, 101, 'sofia/g
     (3002, 102, 'sofia/gateway/gw3002/'), (3003, 103, 'sofia/gateway/gw3003/'), (3010, 110, 'sofia/gateway/gw3010/');
 INSERT INTO lcr (digits, rate, carrier_id) VALUES
     ('447700', 0.0125, 101), ('4477', 0.02, 102), ('447701', 0.01, 103), ('44780', 0.03, 101), ('44780', 0.02, 102),
-    ('44790', 0.03, 101), ('4479', 0.001, 110);";
+    ('44790', 0.03, 101), ('4479', 0.001, 110),
+    ('448111', 0.01, 101), ('44811', 0.05, 102), ('4481', 0.03, 103), ('448', 0.02, 110), ('44820', 0.01, 111);
+INSERT INTO carriers (id, carrier_name) VALUES (111, 'Ep & Si');
+INSERT INTO carrier_gateway (id, carrier_id, prefix) VALUES (3011, 111, 'sofia/gateway/gw3011/');";
 
 /// The same in our tables, beside the common deck's rows.
 const OURS: &str = "
 UPDATE LCRRates SET Setup = '0';
-INSERT INTO Carriers (ID, CarrierName, Type) VALUES (110, 'Delta', 'route');
-INSERT INTO CarrierGateway (ID, CarrierID, PingGateway) VALUES (3010, 110, 'NO');
+INSERT INTO Carriers (ID, CarrierName, Type) VALUES (110, 'Delta', 'route'), (111, 'Ep & Si', 'route');
+INSERT INTO CarrierGateway (ID, CarrierID, PingGateway) VALUES (3010, 110, 'NO'), (3011, 111, 'NO');
 INSERT INTO Bands (ID, BandName, CarrierID, Type, CountryCode) VALUES
-    (511, 'A', 101, 'Mobile', 'GB'), (512, 'B', 102, 'Mobile', 'GB'), (513, 'C', 110, 'Mobile', 'GB');
+    (511, 'A', 101, 'Mobile', 'GB'), (512, 'B', 102, 'Mobile', 'GB'), (513, 'C', 110, 'Mobile', 'GB'),
+    (521, 'D', 101, 'Mobile', 'GB'), (522, 'E', 102, 'Mobile', 'GB'), (523, 'F', 103, 'Mobile', 'GB'),
+    (524, 'G', 110, 'Mobile', 'GB'), (525, 'H', 111, 'Mobile', 'GB');
 INSERT INTO Numbers (ID, Number, BandID) VALUES
-    (9011, '44780', 511), (9012, '44780', 512), (9013, '44790', 511), (9014, '4479', 513);
+    (9011, '44780', 511), (9012, '44780', 512), (9013, '44790', 511), (9014, '4479', 513),
+    (9021, '448111', 521), (9022, '44811', 522), (9023, '4481', 523), (9024, '448', 524), (9025, '44820', 525);
 INSERT INTO LCRRates (ID, BandID, Rate, Setup, Currency, Start) VALUES
     (20011, 511, '0.03', '0', 'GBP', '2026-01-01 00:00:00'), (20012, 512, '0.02', '0', 'GBP', '2026-01-01 00:00:00'),
-    (20013, 513, '0.001', '0', 'GBP', '2026-01-01 00:00:00');";
+    (20013, 513, '0.001', '0', 'GBP', '2026-01-01 00:00:00'), (20021, 521, '0.01', '0', 'GBP', '2026-01-01 00:00:00'),
+    (20022, 522, '0.05', '0', 'GBP', '2026-01-01 00:00:00'), (20023, 523, '0.03', '0', 'GBP', '2026-01-01 00:00:00'),
+    (20024, 524, '0.02', '0', 'GBP', '2026-01-01 00:00:00'), (20025, 525, '0.01', '0', 'GBP', '2026-01-01 00:00:00');";
 
 /// Prefix, carrier and rate of each route.
 type Routes = Vec<[String; 3]>;
@@ -71,6 +79,22 @@ fn same_carriers_as_mod_lcr() {
     assert_eq!(theirs[0], ["44790", "Alpha", "0.03000"]);
     theirs.reverse();
     assert_eq!(ours, theirs, "the same routes in the other order");
+
+    // Told to sort by rate, it loses the cheapest: a row put into the middle of its list forgets those
+    // before it.
+    let carriers =
+        |routes: Routes| -> Vec<String> { routes.into_iter().map(|[_, c, _]| c).collect() };
+    assert_eq!(carriers(fsx(&rig, "448111000000")), ["Alpha", "Delta", "Gamma", "Beta"]);
+    let theirs = carriers(mod_lcr_by(&rig, "448111000000", "reorder"));
+    assert_eq!(theirs, ["Delta", "Gamma", "Beta"], "mod_lcr lost Alpha, the cheapest");
+
+    // Its XML is none: names as they are, and no routes in two tags that do not match.
+    let theirs = rig.freeswitch.api("lcr 448200000000 default 442079460000 as xml");
+    assert!(theirs.contains("<carrier_name>Ep & Si</carrier_name>"), "{theirs}");
+    let ours = rig.freeswitch.api("fsx route +448200000000 org=37 as xml");
+    assert!(ours.contains("<carrier>Ep &amp; Si</carrier>"), "{ours}");
+    let theirs = rig.freeswitch.api("lcr 33140000000 default 442079460000 as xml");
+    assert_eq!(theirs.trim(), "<result row_count=\"0\">\n</results>");
     rig.close();
 }
 
@@ -88,7 +112,11 @@ fn fsx(rig: &Rig, number: &str) -> Routes {
 
 /// The first three columns of mod_lcr's table.
 fn mod_lcr(rig: &Rig, number: &str) -> Routes {
-    let text = rig.freeswitch.api(&format!("lcr {number} default 442079460000"));
+    mod_lcr_by(rig, number, "default")
+}
+
+fn mod_lcr_by(rig: &Rig, number: &str, profile: &str) -> Routes {
+    let text = rig.freeswitch.api(&format!("lcr {number} {profile} 442079460000"));
     if text.starts_with("No Routes To Display") {
         return Vec::new();
     }
