@@ -37,10 +37,14 @@ mod interface_allowlist;
 mod lcr_dialplan_unchanged;
 #[path = "scenarios/live-table-deleted/scenario.rs"]
 mod live_table_deleted;
+#[path = "scenarios/live-table-lost/scenario.rs"]
+mod live_table_lost;
 #[path = "scenarios/module-replaced/scenario.rs"]
 mod module_replaced;
 #[path = "scenarios/no-gateway-left/scenario.rs"]
 mod no_gateway_left;
+#[path = "scenarios/passive-health/scenario.rs"]
+mod passive_health;
 #[path = "scenarios/policy-by-name/scenario.rs"]
 mod policy_by_name;
 #[path = "scenarios/policy-late/scenario.rs"]
@@ -53,6 +57,8 @@ mod policy_talks;
 mod proxy_fails_over;
 #[path = "scenarios/record-disk-full/scenario.rs"]
 mod record_disk_full;
+#[path = "scenarios/quality-orders-carriers/scenario.rs"]
+mod quality_orders_carriers;
 #[path = "scenarios/referred/scenario.rs"]
 mod referred;
 #[path = "scenarios/reload-broken/scenario.rs"]
