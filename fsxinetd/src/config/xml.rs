@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use fsx_wire::xml::{CONFIGURATION_KEY, DIALPLAN_KEY, DIRECTORY_KEY, MAX_DOCUMENT};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// `[xml]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,10 +16,13 @@ pub struct Xml {
     /// An answer longer than this is none, in KiB.
     pub max_kib: u32,
     /// What the XML dialplan runs by.
+    #[serde(deserialize_with = "dialplan")]
     pub dialplan: XmlSection,
     /// Users and domains.
+    #[serde(deserialize_with = "directory")]
     pub directory: XmlSection,
     /// Modules' configuration files.
+    #[serde(deserialize_with = "configuration")]
     pub configuration: XmlSection,
 }
 
@@ -37,8 +40,7 @@ impl Default for Xml {
 }
 
 /// `[xml.dialplan]`, `[xml.directory]`, `[xml.configuration]`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct XmlSection {
     /// Policy that is asked first, as a bundle's manifest names it; empty asks none.
     pub policy: String,
@@ -63,14 +65,60 @@ pub struct XmlSection {
 impl XmlSection {
     fn of(key: &[&str], cache_s: u32, not_found_s: u32) -> Self {
         Self {
+            policy: String::new(),
+            url: String::new(),
+            credentials: String::new(),
             timeout_ms: 2_000,
             cache_s,
             not_found_s,
             stale_s: 86_400,
             key: key.iter().map(|&name| name.to_owned()).collect(),
-            ..Self::default()
+            fields: Vec::new(),
         }
     }
+}
+
+/// A section as it stands in the file: what it leaves out is that section's default, and the defaults
+/// of the three differ.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Given {
+    policy: Option<String>,
+    url: Option<String>,
+    credentials: Option<String>,
+    timeout_ms: Option<u32>,
+    cache_s: Option<u32>,
+    not_found_s: Option<u32>,
+    stale_s: Option<u32>,
+    key: Option<Vec<String>>,
+    fields: Option<Vec<String>>,
+}
+
+fn over<'de, D: Deserializer<'de>>(default: XmlSection, from: D) -> Result<XmlSection, D::Error> {
+    let given = Given::deserialize(from)?;
+    Ok(XmlSection {
+        policy: given.policy.unwrap_or(default.policy),
+        url: given.url.unwrap_or(default.url),
+        credentials: given.credentials.unwrap_or(default.credentials),
+        timeout_ms: given.timeout_ms.unwrap_or(default.timeout_ms),
+        cache_s: given.cache_s.unwrap_or(default.cache_s),
+        not_found_s: given.not_found_s.unwrap_or(default.not_found_s),
+        stale_s: given.stale_s.unwrap_or(default.stale_s),
+        key: given.key.unwrap_or(default.key),
+        fields: given.fields.unwrap_or(default.fields),
+    })
+}
+
+fn dialplan<'de, D: Deserializer<'de>>(from: D) -> Result<XmlSection, D::Error> {
+    over(Xml::default().dialplan, from)
+}
+
+fn directory<'de, D: Deserializer<'de>>(from: D) -> Result<XmlSection, D::Error> {
+    over(Xml::default().directory, from)
+}
+
+fn configuration<'de, D: Deserializer<'de>>(from: D) -> Result<XmlSection, D::Error> {
+    over(Xml::default().configuration, from)
 }
 
 impl Xml {
@@ -110,5 +158,29 @@ impl Xml {
             }
         }
         problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, parse};
+
+    #[test]
+    fn a_section_leaves_out_what_is_the_default() {
+        let text = "[xml.directory]\nurl = \"http://a/b\"\n[xml.dialplan]\ncache_s = 3\n";
+        let mut want = Config::default();
+        want.xml.directory.url = "http://a/b".to_owned();
+        want.xml.dialplan.cache_s = 3;
+        assert_eq!(parse(text, &|_| None), Ok(want));
+        for (text, problem) in [
+            ("[xml.directory]\nurl = \"ftp://a\"", "url in [xml.directory]: expected http"),
+            ("[xml.directory]\ncredentials = \"me\"", "credentials in [xml.directory]"),
+            ("[xml.dialplan]\ntimeout_ms = 0", "timeout_ms in [xml.dialplan]: expected"),
+            ("[xml]\nmax_kib = 481", "max_kib in [xml]: expected 1 to 480"),
+            ("[xml.dialplan]\nurll = \"\"", "did you mean \"url\"?"),
+        ] {
+            let problems = parse(text, &|_| None).expect_err(text);
+            assert!(problems[0].text.contains(problem), "{problems:?}");
+        }
     }
 }

@@ -96,6 +96,7 @@ impl Service {
 }
 
 const WITHIN: Duration = Duration::from_millis(400);
+const LONG: Duration = Duration::from_secs(10);
 
 fn user(name: &str) -> XmlQuery {
     let param = |(n, v): (&str, &str)| (n.to_owned(), v.to_owned());
@@ -119,13 +120,62 @@ const NOT_FOUND: &str =
     "<document><section name=\"result\"><result status=\"not found\"/></section></document>";
 
 async fn room(dir: &tempfile::TempDir, url: &str, change: impl FnOnce(&mut config::Xml)) -> Room {
-    let policy = config::Policy { dir: dir.path().join("none"), ..config::Policy::default() };
+    let policy = config::Policy {
+        dir: dir.path().join("none"),
+        route_budget_ms: 2_000,
+        store: std::path::PathBuf::new(),
+        ..config::Policy::default()
+    };
     let engine = Engine::start(&policy, PublishedHandle::new()).expect("threads");
     let mut xml = config::Xml { store: dir.path().join("xml.sqlite"), ..config::Xml::default() };
     xml.directory.url = url.to_owned();
     xml.directory.cache_s = 0;
     change(&mut xml);
     Room::open(&xml, engine).await.expect("a room")
+}
+
+const SCRIPT: &str = "
+function users()
+    if params:getHeader('user') == '1000' then
+        XML_STRING = '<document><section name=\"' .. XML_REQUEST.section .. '\"><a b=\"' ..
+            XML_REQUEST.key_value .. '\"/></section></document>'
+    end
+end
+function garbled() return '<html>' end
+function slow() fsx.sleep(5000) end
+";
+
+#[tokio::test]
+async fn a_policy_answers_and_the_service_what_it_leaves() {
+    let (dir, service) = (tempfile::tempdir().expect("a folder"), Service::start().await);
+    let bundle = dir.path().join("none/default");
+    std::fs::create_dir_all(&bundle).expect("a folder");
+    let manifest = "version = \"1\"\n[route]\nusers = \"x.lua:users\"\n\
+                    garbled = \"x.lua:garbled\"\nslow = \"x.lua:slow\"\n";
+    std::fs::write(bundle.join("manifest.toml"), manifest).expect("written");
+    std::fs::write(bundle.join("x.lua"), SCRIPT).expect("written");
+    service.says(Says::Document(document("<service/>")));
+    let with = |policy: &'static str| {
+        move |xml: &mut config::Xml| {
+            policy.clone_into(&mut xml.directory.policy);
+            xml.directory.timeout_ms = 4_000;
+        }
+    };
+    let room = self::room(&dir, &service.url, with("users")).await;
+    let answer = room.answer(user("1000"), LONG).await;
+    assert_eq!(found(&answer), ("policy", document("<a b=\"pbx\"/>").as_str()));
+    assert_eq!(service.asked(), 0);
+    let answer = room.answer(user("1001"), LONG).await;
+    assert_eq!(found(&answer), ("http", document("<service/>").as_str()));
+    for (policy, problem) in [
+        ("garbled", "the policy's answer ends inside an element"),
+        ("slow", "policy \"slow\": stopped after"),
+        ("gone", "policy \"gone\": no policy for the route phase"),
+    ] {
+        let room = self::room(&dir, &service.url, with(policy)).await;
+        let answer = room.answer(user("2000"), LONG).await;
+        assert!(found(&answer).1.contains(problem), "{policy}: {answer:?}");
+    }
 }
 
 fn found(answer: &Result<XmlAnswer, String>) -> (&str, &str) {
