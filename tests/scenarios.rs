@@ -47,18 +47,22 @@ mod no_gateway_left;
 mod passive_health;
 #[path = "scenarios/policy-by-name/scenario.rs"]
 mod policy_by_name;
+#[path = "scenarios/policy-hundred-calls/scenario.rs"]
+mod policy_hundred_calls;
 #[path = "scenarios/policy-late/scenario.rs"]
 mod policy_late;
 #[path = "scenarios/policy-over-event-socket/scenario.rs"]
 mod policy_over_event_socket;
+#[path = "scenarios/policy-parts/scenario.rs"]
+mod policy_parts;
 #[path = "scenarios/policy-talks/scenario.rs"]
 mod policy_talks;
 #[path = "scenarios/proxy-fails-over/scenario.rs"]
 mod proxy_fails_over;
-#[path = "scenarios/record-disk-full/scenario.rs"]
-mod record_disk_full;
 #[path = "scenarios/quality-orders-carriers/scenario.rs"]
 mod quality_orders_carriers;
+#[path = "scenarios/record-disk-full/scenario.rs"]
+mod record_disk_full;
 #[path = "scenarios/referred/scenario.rs"]
 mod referred;
 #[path = "scenarios/reload-broken/scenario.rs"]

@@ -153,7 +153,7 @@ function run_one(session, target, depth, detail)
     if target == "continue" then return "continue" end
     if type(target) == "function" then
         local result, more = target(session, detail)
-        if not session:ready() then return common.GONE end
+        if result ~= common.TAKEN and not session:ready() then return common.GONE end
         if type(result) ~= "string" then result = result == false and "continue" or common.TAKEN end
         return result, more
     end

@@ -30,8 +30,13 @@ pub struct Bench {
     freeswitch: place::Switch,
     opensips: place::Switch,
     pub(crate) sipp: PathBuf,
+    words: Words,
+    calls: u16,
     _turn: File,
 }
+
+/// How many calls FreeSWITCH has media ports for, where the scenario does not say.
+const CALLS: u16 = 40;
 
 impl Bench {
     /// Looks for the programs, and waits for a turn: two real switches fill a small machine, and a
@@ -51,6 +56,8 @@ impl Bench {
                 freeswitch,
                 opensips,
                 sipp,
+                words: Words::new(),
+                calls: CALLS,
                 _turn: turn(),
             }),
             Err(reason) => {
@@ -58,6 +65,20 @@ impl Bench {
                 None
             }
         }
+    }
+
+    /// What else the scenario's configurations need to know.
+    #[must_use]
+    pub fn with(mut self, words: Words) -> Self {
+        self.words = words;
+        self
+    }
+
+    /// How many calls may run at once in FreeSWITCH; a bridged one counts twice.
+    #[must_use]
+    pub fn for_calls(mut self, calls: u16) -> Self {
+        self.calls = calls;
+        self
     }
 
     /// A file of the scenario's folder, or the common one of that name.
@@ -114,7 +135,7 @@ impl Bench {
         let fs_module = copy("libmod_fsx.so", &run, "fs/mod/mod_fsx.so");
         let os_module = copy("libfsx.so", &run, "os/fsx.so");
         let (conf, deck) = (self.text("fsxinetd.toml"), self.text("deck.sql"));
-        let mut daemon = Daemon::new(&run, &conf, &deck, &Words::new());
+        let mut daemon = Daemon::new(&run, &conf, &deck, &self.words);
         let policies = place::source(&format!("tests/scenarios/{}/policies", self.scenario));
         if policies.is_dir() {
             copy_tree(&policies, &daemon.file("policies"));
@@ -134,6 +155,7 @@ impl Bench {
         daemon: Option<Daemon>,
         mut words: Words,
     ) -> Rig {
+        words.extend(self.words.clone());
         let carriers: BTreeMap<u32, Sipp> =
             carriers.iter().map(|(id, file)| (*id, self.carrier(&run, *id, file))).collect();
         for (id, carrier) in &carriers {
@@ -151,7 +173,7 @@ impl Bench {
                 words.insert(word.to_owned(), text);
             }
         }
-        let ports = FreeSwitchPorts::reserve(40);
+        let ports = FreeSwitchPorts::reserve(self.calls);
         let conf = self.text("freeswitch.xml");
         let freeswitch = FreeSwitch::start(&self.freeswitch, &run, ports, &conf, &words);
 

@@ -23,6 +23,7 @@
 pub mod accounts;
 pub mod bench;
 pub mod child;
+pub mod core_api;
 pub mod daemon;
 pub mod deck;
 pub mod esl;

@@ -24,6 +24,8 @@ mod queued_tests;
 #[cfg(test)]
 mod session_tests;
 #[cfg(test)]
+mod parts_tests;
+#[cfg(test)]
 mod talk_tests;
 #[cfg(test)]
 mod tests;

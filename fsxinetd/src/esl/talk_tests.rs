@@ -31,13 +31,13 @@ pub(super) struct Switch {
     pub(super) queues: bool,
     /// The name of the application that is being run.
     name: Option<String>,
-    vars: BTreeMap<String, String>,
+    pub(super) vars: BTreeMap<String, String>,
     answered: bool,
     /// What the caller presses, prompt by prompt.
     pub(super) digits: VecDeque<&'static str>,
     /// Outcomes of bridges.
     pub(super) bridges: VecDeque<&'static str>,
-    lingers: bool,
+    pub(super) lingers: bool,
     pub(super) heard: Vec<Said>,
 }
 
@@ -58,7 +58,7 @@ impl Switch {
         switch
     }
 
-    fn on(stream: TcpStream) -> Self {
+    pub(super) fn on(stream: TcpStream) -> Self {
         Self {
             stream,
             buffer: Vec::new(),
@@ -113,8 +113,15 @@ impl Switch {
         let _ = self.stream.write_all(text.as_bytes()).await;
     }
 
-    async fn ok(&mut self) {
+    pub(super) async fn ok(&mut self) {
         self.say("Content-Type: command/reply\nReply-Text: +OK\n\n").await;
+    }
+
+    /// The reply to a command of the switch.
+    pub(super) async fn api(&mut self, out: &str) {
+        let length = out.len();
+        let reply = format!("Content-Type: api/response\nContent-Length: {length}\n\n{out}");
+        self.say(&reply).await;
     }
 
     /// What is running has been queued.
@@ -164,7 +171,7 @@ impl Switch {
     }
 
     /// The caller hangs up.
-    async fn hang_up(&mut self, cause: &str) {
+    pub(super) async fn hang_up(&mut self, cause: &str) {
         if self.lingers {
             self.say(
                 "Content-Type: text/disconnect-notice\nContent-Disposition: linger\n\
@@ -189,7 +196,7 @@ impl Switch {
         while self.hear().await.is_some() {}
     }
 
-    fn set(&mut self, pair: &str) {
+    pub(super) fn set(&mut self, pair: &str) {
         let (name, value) = pair.split_once('=').expect("name=value");
         self.vars.insert(name.to_owned(), value.to_owned());
     }
@@ -215,11 +222,7 @@ impl Switch {
                         "api global_getvar domain" => "example.net",
                         _ => "-ERR\n",
                     };
-                    let length = out.len();
-                    self.say(&format!(
-                        "Content-Type: api/response\nContent-Length: {length}\n\n{out}"
-                    ))
-                    .await;
+                    self.api(out).await;
                 }
                 line if line.starts_with("sendevent ") => self.ok().await,
                 line => panic!("unknown command {line:?}"),

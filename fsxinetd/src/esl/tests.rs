@@ -51,11 +51,24 @@ pub(super) async fn rig_of(
     change: impl FnOnce(&mut config::Esl),
     change_policy: impl FnOnce(&mut config::Policy),
 ) -> Rig {
+    rig_with("default", manifest, &[("x.lua", script)], change, change_policy).await
+}
+
+/// A daemon with one bundle.
+pub(super) async fn rig_with(
+    name: &str,
+    manifest: &str,
+    files: &[(&str, &str)],
+    change: impl FnOnce(&mut config::Esl),
+    change_policy: impl FnOnce(&mut config::Policy),
+) -> Rig {
     let dir = tempfile::tempdir().expect("a folder");
-    let bundle = dir.path().join("default");
+    let bundle = dir.path().join(name);
     std::fs::create_dir(&bundle).expect("a folder");
     std::fs::write(bundle.join("manifest.toml"), manifest).expect("written");
-    std::fs::write(bundle.join("x.lua"), script).expect("written");
+    for (file, text) in files {
+        std::fs::write(bundle.join(file), text).expect("written");
+    }
     let mut policy = config::Policy {
         dir: dir.path().to_owned(),
         call_budget_ms: 3_000,

@@ -91,18 +91,20 @@ pub(super) fn action(facts: &WireFacts, action: &Action) -> Option<Result<(), St
             _ => Err("expected \"<queue>@<domain>\"".to_owned()),
         },
         "fifo" => match words.as_slice() {
-            [queue, "in", sounds @ ..] if sounds.len() <= 2 => match sounds
-                .iter()
-                .find(|sound| **sound != "undef" && !plays(sound))
-            {
-                Some(sound) => Err(format!("\"{sound}\" is no sound that a policy may play")),
-                None => own_queue(facts, queue),
-            },
+            [queue, "in", sounds @ ..] if sounds.len() <= 2 => {
+                match sounds.iter().find(|sound| **sound != "undef" && !plays(sound)) {
+                    Some(sound) => Err(format!("\"{sound}\" is no sound that a policy may play")),
+                    None => own_queue(facts, queue),
+                }
+            }
             _ => Err("expected \"<queue>@<domain> in [announcement [music]]\"".to_owned()),
         },
         "record_session" => recording(facts, &words),
-        "stop_record_session" | "record_session_mask" | "record_session_unmask"
-        | "record_session_pause" | "record_session_resume" => match words.as_slice() {
+        "stop_record_session"
+        | "record_session_mask"
+        | "record_session_unmask"
+        | "record_session_pause"
+        | "record_session_resume" => match words.as_slice() {
             [path] => own_recording(facts, path),
             _ => Err("expected the recording's path".to_owned()),
         },
@@ -181,7 +183,8 @@ pub(super) fn variable(name: &str, value: &str) -> Result<(), String> {
         return Err(format!("variable {name}: \"{value}\" is no sound that a policy may play"));
     }
     // "exec" would run the application that group_confirm_file names.
-    if lower == "group_confirm_key" && !value.bytes().all(|b| b.is_ascii_digit() || b"*#".contains(&b))
+    if lower == "group_confirm_key"
+        && !value.bytes().all(|b| b.is_ascii_digit() || b"*#".contains(&b))
     {
         return Err(format!("variable {name}: expected keys of a telephone"));
     }
@@ -236,7 +239,11 @@ mod tests {
             ("fifo", "sales@38 in", false),
             ("record_session", "${recordings_dir}/37/a-1.wav", true),
             ("record_session", "${recordings_dir}/37/a.wav +60 {RECORD_STEREO=true}", true),
-            ("record_session", "${recordings_dir}/37/a.wav {RECORD_MIN_SEC=2,RECORD_STEREO=true}", true),
+            (
+                "record_session",
+                "${recordings_dir}/37/a.wav {RECORD_MIN_SEC=2,RECORD_STEREO=true}",
+                true,
+            ),
             ("record_session", "${recordings_dir}/37/a.wav {RECORD_STEREO=true,x=y}", false),
             ("record_session", "${recordings_dir}/37/a.wav {execute_on_x=true}", false),
             ("record_session", "${recordings_dir}/37/a.wav +x", false),

@@ -1,0 +1,26 @@
+local switchboard = require "fsx.parts.switchboard"
+
+function gone(session, what, mark)
+    fsx.log("over " .. session:hangupCause() .. " " .. mark .. " "
+        .. tostring(session:getVariable("mark")) .. " key " .. tostring(session:getVariable("key")))
+end
+
+local function keep(key, target)
+    return function(session)
+        session:setVariable("key", key)
+        return require("fsx.parts.target").run(session, target)
+    end
+end
+
+function line(session)
+    local mark = session:get_uuid()
+    session:setVariable("mark", mark)
+    session:setHangupHook("gone", mark)
+    switchboard.run(session, {
+        greeting = "tone_stream://%(100,0,800)",
+        choices = {
+            ["1"] = keep("1", { user = "1001" }),
+            ["2"] = keep("2", { number = "+447700900123" }),
+        },
+    })
+end
