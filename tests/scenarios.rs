@@ -85,3 +85,5 @@ mod switch_killed;
 mod switches_alone;
 #[path = "scenarios/transferred/scenario.rs"]
 mod transferred;
+#[path = "scenarios/xml-from-daemon/scenario.rs"]
+mod xml_from_daemon;
