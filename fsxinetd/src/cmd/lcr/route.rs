@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use fsx_core::data::{Index, LiveView, RoutingData};
-use fsx_core::{CallFacts, Country, decide, decide_why};
+use fsx_core::{CallFacts, Country, standing};
 use fsx_wire::answer::{CollectWhy, RouteAnswer};
 
 use super::{Opened, Source, batch, country, instant, now, open_source};
@@ -192,10 +192,10 @@ pub(super) fn answer<D: RoutingData + ?Sized>(
 ) -> RouteAnswer {
     if why {
         let mut reasons = CollectWhy::new(data);
-        let decision = decide_why(data, live, facts, &mut reasons);
+        let decision = standing::route_why(data, live, facts, &mut reasons);
         RouteAnswer::new(data, facts, &decision, reasons.rows)
     } else {
-        let decision = decide(data, live, facts);
+        let decision = standing::route(data, live, facts);
         RouteAnswer::new(data, facts, &decision, Vec::new())
     }
 }

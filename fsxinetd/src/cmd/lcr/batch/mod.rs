@@ -22,7 +22,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use fsx_core::data::{LiveView, RoutingData};
-use fsx_core::{decide, decide_why};
+use fsx_core::standing;
 use fsx_wire::answer::CollectWhy;
 
 use super::{Live, Opened, now};
@@ -247,11 +247,11 @@ fn lines_of<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
                 let facts = question.facts(now);
                 if question.why {
                     let mut reasons = CollectWhy::new(data);
-                    let decision = decide_why(data, live, &facts, &mut reasons);
+                    let decision = standing::route_why(data, live, &facts, &mut reasons);
                     let excluded = &reasons.rows;
                     words::answer(data, words, &mut memo.words, &facts, &decision, excluded, out);
                 } else {
-                    let decision = decide(data, live, &facts);
+                    let decision = standing::route(data, live, &facts);
                     words::answer(data, words, &mut memo.words, &facts, &decision, &[], out);
                 }
                 out.push(b'\n');
