@@ -12,6 +12,9 @@ const MIN_RATE: f64 = 0.97;
 /// Most that half of the local decisions may take, in microseconds.
 const MAX_MEDIAN_US: f64 = 10.0;
 
+/// A histogram: the upper end of each bucket, in microseconds (`None` for the last), and its count.
+pub(crate) type Buckets = Vec<(Option<f64>, u64)>;
+
 /// One round of one variant.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Round {
@@ -39,7 +42,7 @@ pub(crate) struct Figures {
     names: Vec<&'static str>,
     host: String,
     rounds: Vec<Vec<Round>>,
-    decisions: Vec<Option<Vec<(Option<f64>, u64)>>>,
+    decisions: Vec<Option<Buckets>>,
     memory_kib: Vec<u64>,
 }
 

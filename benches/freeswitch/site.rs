@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::{
     caller::{Caller, Carrier},
-    figures::Round,
+    figures::{Buckets, Round},
 };
 
 /// Calls going at a time: enough to keep two cores busy while each call waits for its timers.
@@ -165,9 +165,9 @@ impl Site {
 
     /// What the module counted of itself since then: under and count of each bucket of the histogram of
     /// decisions; `None` for a switch without fsx.
-    pub(crate) fn decisions(&self, variant: usize) -> Option<Vec<(Option<f64>, u64)>> {
+    pub(crate) fn decisions(&self, variant: usize) -> Option<Buckets> {
         let (before, now) = (self.before.get(variant)?, status(&self.variants[variant]));
-        let counts = |status: &Value| -> Option<Vec<(Option<f64>, u64)>> {
+        let counts = |status: &Value| -> Option<Buckets> {
             let buckets = status["decision_times"]["buckets"].as_array()?;
             Some(
                 buckets
