@@ -13,11 +13,15 @@ fn bits(value: f64) -> mlua::Result<i32> {
     Ok(wrapped as u32 as i32)
 }
 
+type Fold = fn(i32, i32) -> i32;
+type Shift = fn(i32, u32) -> i32;
+type Change = fn(i32) -> i32;
+
 /// Puts them into the globals.
 pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
     let globals = lua.globals();
     let bit = lua.create_table()?;
-    let all: [(&str, fn(i32, i32) -> i32); 3] =
+    let all: [(&str, Fold); 3] =
         [("band", |a, b| a & b), ("bor", |a, b| a | b), ("bxor", |a, b| a ^ b)];
     for (name, fold) in all {
         let function = lua.create_function(move |_, words: Variadic<f64>| {
@@ -28,7 +32,7 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
         })?;
         bit.set(name, function)?;
     }
-    let shifts: [(&str, fn(i32, u32) -> i32); 5] = [
+    let shifts: [(&str, Shift); 5] = [
         ("lshift", |a, n| ((a as u32) << n) as i32),
         ("rshift", |a, n| ((a as u32) >> n) as i32),
         ("arshift", |a, n| a >> n),
@@ -41,7 +45,7 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
         })?;
         bit.set(name, function)?;
     }
-    let alone: [(&str, fn(i32) -> i32); 3] =
+    let alone: [(&str, Change); 3] =
         [("tobit", |a| a), ("bnot", |a| !a), ("bswap", i32::swap_bytes)];
     for (name, change) in alone {
         bit.set(name, lua.create_function(move |_, value: f64| Ok(change(bits(value)?)))?)?;

@@ -168,7 +168,6 @@ pub struct Refused {
 }
 
 /// Every function, by table.
-#[must_use]
 pub fn functions() -> impl Iterator<Item = &'static Function> {
     [fsx::FUNCTIONS, session::FUNCTIONS, freeswitch::FUNCTIONS, lua::FUNCTIONS]
         .into_iter()
@@ -194,7 +193,6 @@ pub fn classes() -> &'static [Class] {
 }
 
 /// What is not here.
-#[must_use]
 pub fn refused() -> impl Iterator<Item = &'static Refused> {
     [session::REFUSED, freeswitch::REFUSED, lua::REFUSED].into_iter().flatten()
 }
