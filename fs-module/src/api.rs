@@ -19,21 +19,47 @@ use crate::{
     world::{self, World},
 };
 
-/// What Tab completes after `fsx `.
+/// What Tab completes after `fsx `: `_any_` is any word, `:a:b` one of these, `::name` whatever that
+/// completion says.
 pub(crate) const COMPLETIONS: &[&str] = &[
     "status",
-    "status as json",
-    "status as xml",
+    "status as :json:xml",
     "route",
+    "route _any_ :org=:cli=:dc=:country=:at=:withhold=true:carrier-group=:pci-zone=:privacy-class=:attempts=:profile=:lrn=",
     "why",
+    "why _any_ :org=:cli=:dc=:country=:at=:withhold=true:carrier-group=:pci-zone=:privacy-class=:attempts=:profile=:lrn=",
     "gateways",
-    "gateway",
+    "gateways as :json:xml",
+    "gateway ::fsx::gateways",
+    "gateway ::fsx::gateways :up:down:auto",
     "reload",
     "generation",
+    "generation as :json:xml",
     "calls",
+    "calls as :json:xml",
+    "xml",
+    "xml forget",
+    "xml as :json:xml",
     "version",
+    "version as :json:xml",
     "help",
 ];
+
+/// The IDs of the gateways in the routing data, for Tab.
+pub(crate) struct GatewayIds;
+
+impl register::Completion for GatewayIds {
+    const NAME: &'static core::ffi::CStr = c"::fsx::gateways";
+
+    fn site() -> &'static Site {
+        static SITE: Site = Site::new("complete.gateways");
+        &SITE
+    }
+
+    fn words() -> Vec<String> {
+        world::get().map(gateways::ids).unwrap_or_default()
+    }
+}
 
 const HELP: &str = "\
 fsx status                          what is loaded, and how it fares

@@ -76,6 +76,7 @@ impl register::Module for Fsx {
     }
 
     fn load(registrar: &Registrar) {
+        registrar.completion::<api::GatewayIds>();
         registrar.api::<api::Fsx>(api::COMPLETIONS);
         registrar.application::<bridge::Bridge>();
         registrar.application::<route_only::RouteOnly>();

@@ -324,6 +324,7 @@ fn every_callback_survives_a_panic_with_its_fallback() {
         ("state.destroy", "state\tdestroy", "state 0"),
         ("runtime", "runtime", "runtime 0"),
         ("event.shutdown", "shutdown", "told of shutdown"),
+        ("complete.gateways", "complete", "nothing to offer"),
     ] {
         let mut script = Script::with_data();
         script.panic_at = Some(site);
@@ -452,6 +453,16 @@ fn gateways_are_listed_and_set() {
 }
 
 #[test]
+fn tab_offers_the_gateways_there_are() {
+    let host = Host::start(&Script::with_data());
+    assert_eq!(host.say("complete"), "offers 1 2 9\n");
+    host.end();
+    let host = Host::start(&Script::default());
+    assert_eq!(host.say("complete"), "nothing to offer\n");
+    host.end();
+}
+
+#[test]
 fn a_gateway_that_filled_up_meanwhile_is_passed_over() {
     let script = Script::with_data();
     let live = script.live_table();
@@ -511,7 +522,7 @@ fn sample_configuration_names_every_key_and_no_other() {
     for line in sample.lines() {
         // Keys that are off in the sample stand in comments of their own line.
         let line = line.trim().trim_start_matches("<!--").trim_end_matches("-->").trim();
-        for name in ["settings", "profiles", "emergency", "variables", "xml"] {
+        for name in ["settings", "profiles", "emergency", "passive-health", "variables", "xml"] {
             if line == format!("<{name}>") {
                 section = name;
             }

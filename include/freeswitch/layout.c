@@ -96,6 +96,8 @@ HAS(switch_loadable_module_create_interface, void *, switch_loadable_module_inte
 HAS(switch_loadable_module_exists, switch_status_t, const char *);
 HAS(switch_core_add_state_handler, int, const switch_state_handler_table_t *);
 HAS(switch_console_set_complete, switch_status_t, const char *);
+HAS(switch_console_add_complete_func, switch_status_t, const char *, switch_console_complete_callback_t);
+HAS(switch_console_push_match, void, switch_console_callback_match_t **, const char *);
 HAS(switch_event_bind_removable, switch_status_t, const char *, switch_event_types_t, const char *, switch_event_callback_t, void *, switch_event_node_t **);
 HAS(switch_log_printf, void, switch_text_channel_t, const char *, const char *, int, const char *, switch_log_level_t, const char *, ...);
 HAS(switch_core_get_hostname, const char *, void);

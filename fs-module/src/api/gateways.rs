@@ -181,3 +181,13 @@ pub(super) fn set(world: &World, id: &str, word: &str) -> String {
         format!("-ERR the live table is full: nothing was changed for gateway {id}\n")
     }
 }
+
+/// Most IDs offered by Tab: a screen of them.
+const MAX_OFFERED: u32 = 500;
+
+/// The IDs of the gateways in the routing data.
+pub(super) fn ids(world: &World) -> Vec<String> {
+    let Some(data) = world.snapshot() else { return Vec::new() };
+    let row = |n| data.routing().gateway(Index(n)).map(|row| row.id.to_string());
+    (0..MAX_OFFERED).map_while(row).collect()
+}

@@ -98,6 +98,16 @@ pub(crate) trait CoreShutdown {
     fn begun();
 }
 
+/// Words that Tab offers in the console. The fallback is none.
+pub(crate) trait Completion {
+    /// How a completion line names it: two colons first.
+    const NAME: &'static CStr;
+    /// Its place in the guard's book.
+    fn site() -> &'static Site;
+    /// The words; those that do not begin as the operator has typed are left out by FreeSWITCH.
+    fn words() -> Vec<String>;
+}
+
 /// A source of FreeSWITCH's XML. The fallback is "nothing": the next source is asked.
 pub(crate) trait XmlSearch {
     /// Its place in the guard's book.
@@ -147,6 +157,14 @@ impl Registrar {
             let line = text::c_string(format!("add {} {words}", A::NAME.to_string_lossy()));
             // SAFETY: a NUL-ended line, which the console copies.
             unsafe { sys::switch_console_set_complete(line.as_ptr()) };
+        }
+    }
+
+    /// Registers words that completion lines name.
+    pub(crate) fn completion<C: Completion>(&self) {
+        // SAFETY: a static name, and a function of a module that is never unloaded.
+        unsafe {
+            sys::switch_console_add_complete_func(C::NAME.as_ptr(), complete_entry::<C>);
         }
     }
 
@@ -349,6 +367,28 @@ unsafe extern "C" fn destroy_entry<L: LegEnd>(session: *mut sys::SessionRaw) -> 
     if let Some(session) = unsafe { Session::from_raw(session) } {
         guarded(L::destroy_site(), (), || L::destroy(session));
     }
+    sys::STATUS_SUCCESS
+}
+
+unsafe extern "C" fn complete_entry<C: Completion>(
+    _line: *const c_char,
+    _last_word: *const c_char,
+    out: *mut *mut sys::MatchesRaw,
+) -> sys::Status {
+    let matches = guarded(C::site(), null_mut(), || {
+        let mut matches = null_mut();
+        for word in C::words() {
+            let word = text::c_string(word);
+            // SAFETY: a NUL-ended word, which is copied, and a list of our own that begins as NULL.
+            unsafe { sys::switch_console_push_match(&raw mut matches, word.as_ptr()) };
+        }
+        matches
+    });
+    if out.is_null() || matches.is_null() {
+        return sys::STATUS_FALSE;
+    }
+    // SAFETY: where the core wants the list; it frees it.
+    unsafe { *out = matches };
     sys::STATUS_SUCCESS
 }
 

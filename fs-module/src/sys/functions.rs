@@ -25,6 +25,11 @@ unsafe extern "C" {
     ) -> *mut c_void;
     pub(crate) fn switch_core_add_state_handler(table: *const StateHandlers) -> c_int;
     pub(crate) fn switch_console_set_complete(text: *const c_char) -> Status;
+    pub(crate) fn switch_console_add_complete_func(
+        name: *const c_char,
+        callback: CompleteFn,
+    ) -> Status;
+    pub(crate) fn switch_console_push_match(matches: *mut *mut MatchesRaw, word: *const c_char);
     pub(crate) fn switch_event_bind_removable(
         id: *const c_char,
         event: c_int,

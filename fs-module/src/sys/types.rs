@@ -38,6 +38,8 @@ opaque! {
     EventNodeRaw;
     /// `switch_dial_handle_t`.
     DialHandleRaw;
+    /// `switch_console_callback_match_t`.
+    MatchesRaw;
     /// `switch_xml_binding_t`.
     XmlBindingRaw;
 }
@@ -241,6 +243,11 @@ const _: () = {
 
 /// An event callback.
 pub(crate) type EventFn = unsafe extern "C" fn(*mut EventRaw);
+
+/// A completion: the line, its last word (each NULL or NUL-ended), and where the matches go. The core
+/// does not clear that place first.
+pub(crate) type CompleteFn =
+    unsafe extern "C" fn(*const c_char, *const c_char, *mut *mut MatchesRaw) -> Status;
 
 /// A search function: section, tag, attribute and its value, each NULL or NUL-ended; parameters and
 /// user data, each NULL or live. What it returns belongs to the core.

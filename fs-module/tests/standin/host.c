@@ -429,6 +429,24 @@ void switch_xml_free(struct xml *root)
 	free(root);
 }
 
+/* Completions: a list of matches is a text. */
+
+int switch_console_add_complete_func(const char *name, complete_fn function)
+{
+	NEED(name); NEED(function);
+	if (strncmp(name, "::", 2)) standin_die("a completion that no line can name");
+	standin.complete = function;
+	return 0;
+}
+
+void switch_console_push_match(char **matches, const char *word)
+{
+	NEED(matches); NEED(word);
+	size_t old = *matches ? strlen(*matches) : 0;
+	*matches = realloc(*matches, old + strlen(word) + 2);
+	sprintf(*matches + old, " %s", word);
+}
+
 /* Look-ups: a tree is its text. */
 
 int switch_xml_bind_search_function_ret(lookup_fn function, unsigned sections, void *user_data, void **binding)

@@ -247,6 +247,19 @@ static void do_lookup(char **words, int n)
 	switch_xml_free(root);
 }
 
+/* complete: the core leaves the place for the list as it was. */
+static void do_complete(char **words, int n)
+{
+	(void) words; (void) n;
+	char *matches = (char *) 1;
+	if (standin.complete("fsx gateway ", "", &matches)) {
+		printf("nothing to offer\n");
+		return;
+	}
+	printf("offers%s\n", matches);
+	free(matches);
+}
+
 static struct xml *add_node(struct xml *parent, const char *name)
 {
 	struct xml *node = calloc(1, sizeof(*node)), **end = &parent->child;
@@ -320,6 +333,7 @@ static void obey(char **words, int n)
 	else if (!strcmp(word, "app-named")) on_small_stack(do_app_named, words, n);
 	else if (!strcmp(word, "leg-state")) on_small_stack(do_leg_state, words, n);
 	else if (!strcmp(word, "app-no-session")) on_small_stack(do_app_no_session, words, n);
+	else if (!strcmp(word, "complete")) on_small_stack(do_complete, words, n);
 	else if (!strcmp(word, "lookup")) on_small_stack(do_lookup, words, n);
 	else if (!strcmp(word, "hunt")) on_small_stack(do_hunt, words, n);
 	else if (!strcmp(word, "state")) on_small_stack(do_state, words, n);

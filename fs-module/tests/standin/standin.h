@@ -80,6 +80,8 @@ struct event_head {
 
 typedef struct xml *(*lookup_fn)(const char *, const char *, const char *, const char *, void *, void *);
 
+typedef int (*complete_fn)(const char *, const char *, char **);
+
 struct outcome {
 	char kind;
 	int cause, sip;
@@ -99,6 +101,7 @@ struct state {
 	int outcomes_n, next_outcome;
 	struct xml *config;
 	lookup_fn lookup;
+	complete_fn complete;
 	char now_us[32];
 };
 
