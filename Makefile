@@ -48,6 +48,13 @@ bench: ## How fast data is built and calls are decided, over decks cut like real
 	@pkg/setup.sh run
 	$(CARGO) bench --locked -p fsx-seam --bench lcr
 
+.PHONY: bench-daemon
+BENCH_ARGS ?=
+bench-daemon: ## The daemon under load, beside xinetd and PHP (minutes); BENCH_ARGS="tasks --seconds 5" for a part
+	@pkg/setup.sh run
+	$(CARGO) build --locked --release -p fsxinetd
+	$(CARGO) bench --locked -p fsx --bench daemon -- $(BENCH_ARGS)
+
 .PHONY: bench-freeswitch
 bench-freeswitch: ## Calls through dialplan fsx beside a static XML dialplan, in real FreeSWITCHes (minutes); skips without one
 	@pkg/setup.sh test

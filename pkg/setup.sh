@@ -65,6 +65,22 @@ for line in "${wanted[@]}"; do
     read -ra words <<<"$apt" && apt_packages+=("${words[@]}")
     read -ra words <<<"$dnf" && dnf_packages+=("${words[@]}")
 done
+# A Python event-socket library for one scenario, in an environment of its own. Nobody is stopped for
+# want of it: the scenario says SKIPPED.
+outside_client() {
+    local place="${FSX_TARGET_DIR:-target}/python-esl"
+    [ "$want" = test ] && [ ! -x "$place/bin/python" ] || return 0
+    [ "${FSX_INSTALL:-yes}" != no ] && have python3 || return 0
+    if python3 -m venv "$place" >/dev/null 2>&1 &&
+        "$place/bin/pip" install --quiet --disable-pip-version-check greenswitch==0.0.19 >/dev/null 2>&1; then
+        say "greenswitch is in $place"
+    else
+        rm -rf "$place"
+        say 'no Python event-socket library could be installed; its scenario is skipped'
+    fi
+}
+outside_client
+
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 unique() { printf '%s\n' "$@" | sort -u | tr '\n' ' '; }

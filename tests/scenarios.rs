@@ -3,6 +3,8 @@
 //! Each needs FreeSWITCH, OpenSIPS and SIPp (`tests/support/place.rs` says where it looks) and
 //! says `SKIPPED` when one is missing.
 
+#[path = "scenarios/async-never-parked/scenario.rs"]
+mod async_never_parked;
 #[path = "scenarios/busy-stops/scenario.rs"]
 mod busy_stops;
 #[path = "scenarios/call-routed/scenario.rs"]
@@ -43,6 +45,8 @@ mod live_table_lost;
 mod module_replaced;
 #[path = "scenarios/no-gateway-left/scenario.rs"]
 mod no_gateway_left;
+#[path = "scenarios/outside-client/scenario.rs"]
+mod outside_client;
 #[path = "scenarios/passive-health/scenario.rs"]
 mod passive_health;
 #[path = "scenarios/policy-by-name/scenario.rs"]

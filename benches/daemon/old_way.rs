@@ -13,7 +13,7 @@ use std::{
 use fsx_test_support::{child::ChildGuard, place, ports::Ports, run_dir::RunDir};
 
 /// A running xinetd.
-pub struct OldWay {
+pub(crate) struct OldWay {
     port: Ports,
     _child: ChildGuard,
 }
@@ -23,7 +23,7 @@ impl OldWay {
     ///
     /// # Errors
     /// Which program is not installed.
-    pub fn start(run: &RunDir) -> Result<Self, String> {
+    pub(crate) fn start(run: &RunDir) -> Result<Self, String> {
         let xinetd = find("xinetd")?;
         let php = find("php")?;
         let port = Ports::one();
@@ -49,7 +49,7 @@ impl OldWay {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port.port()))
     }
 }
