@@ -40,7 +40,8 @@ modules: ## Both modules, optimised, under the names that the switches look for
 FUZZ_SECONDS ?= 60
 fuzz: ## Random hostile bytes for everything that reads bytes; FUZZ_SECONDS=60
 	@pkg/setup.sh run
-	$(CARGO) run --locked --release --quiet --manifest-path fuzz/Cargo.toml --target-dir "$(TARGET)/fuzz" \
+	@# Not --locked: it builds on the daemon, whose dependencies are locked in Cargo.lock.
+	$(CARGO) run --release --quiet --manifest-path fuzz/Cargo.toml --target-dir "$(TARGET)/fuzz" \
 		--bin bounded -- --seconds $(FUZZ_SECONDS) $(FUZZ_ARGS)
 
 .PHONY: bench

@@ -4,7 +4,7 @@
 //!     bounded [--seconds N] [--seed N] [TARGET...]
 //!     bounded --replay FILE TARGET
 //!
-//! Each target runs in a process of its own, on a thread with as little stack as a module may use,
+//! Each target runs in a process of its own, on a thread with as little stack as it may use,
 //! so that an overflow is seen and ends one target only. What breaks a target is written to
 //! `artifacts/TARGET-SEED` and the whole run fails.
 
@@ -24,8 +24,6 @@ use fsx_fuzz::{
     mutate::{Rng, mutate},
 };
 
-/// What a module allows itself on a call thread (docs/host-quirks.md, FS-5).
-const STACK: usize = 64 << 10;
 /// Longest input.
 const MOST: usize = 64 << 10;
 /// One input that takes longer than this hangs, for a switch.
@@ -146,7 +144,7 @@ fn one(target: &'static Target, time: Duration, seed: u64) -> ExitCode {
         println!("{}: {runs} inputs in {} s, seed {seed}", target.name, time.as_secs());
     };
     thread::scope(|scope| {
-        let worker = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, run);
+        let worker = thread::Builder::new().stack_size(target.stack).spawn_scoped(scope, run);
         let worker = worker.expect("a thread");
         while !worker.is_finished() {
             thread::sleep(Duration::from_millis(50));

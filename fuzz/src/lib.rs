@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+mod import;
 pub mod mutate;
 mod patterns;
 mod snapshot;
@@ -24,16 +25,43 @@ pub struct Target {
     pub seeds: fn() -> Vec<Vec<u8>>,
     /// Feeds the reader; panics on a wrong answer.
     pub run: fn(&[u8]),
+    /// Bytes of stack that it may use.
+    pub stack: usize,
 }
+
+/// What a module allows itself on a call thread (docs/host-quirks.md, FS-5).
+const CALL_STACK: usize = 64 << 10;
+
+/// What a command has.
+const COMMAND_STACK: usize = 8 << 20;
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
-    Target { name: "frame", seeds: wire::frame_seeds, run: wire::frame },
-    Target { name: "message", seeds: wire::message_seeds, run: wire::message },
-    Target { name: "esl", seeds: wire::esl_seeds, run: wire::esl },
-    Target { name: "pattern", seeds: patterns::pattern_seeds, run: patterns::pattern },
-    Target { name: "program", seeds: patterns::program_seeds, run: patterns::program },
-    Target { name: "snapshot", seeds: snapshot::seeds, run: snapshot::file },
+    Target { name: "frame", seeds: wire::frame_seeds, run: wire::frame, stack: CALL_STACK },
+    Target { name: "message", seeds: wire::message_seeds, run: wire::message, stack: CALL_STACK },
+    Target { name: "esl", seeds: wire::esl_seeds, run: wire::esl, stack: CALL_STACK },
+    Target {
+        name: "pattern",
+        seeds: patterns::pattern_seeds,
+        run: patterns::pattern,
+        stack: CALL_STACK,
+    },
+    Target {
+        name: "program",
+        seeds: patterns::program_seeds,
+        run: patterns::program,
+        stack: CALL_STACK,
+    },
+    Target { name: "snapshot", seeds: snapshot::seeds, run: snapshot::file, stack: CALL_STACK },
+    Target { name: "deck", seeds: import::deck_seeds, run: import::deck, stack: COMMAND_STACK },
+    Target {
+        name: "workbook",
+        seeds: import::workbook_seeds,
+        run: import::workbook,
+        stack: COMMAND_STACK,
+    },
+    Target { name: "cell", seeds: import::cell_seeds, run: import::cell, stack: COMMAND_STACK },
+    Target { name: "table", seeds: import::table_seeds, run: import::table, stack: COMMAND_STACK },
 ];
 
 /// A target by name.

@@ -72,6 +72,10 @@ impl<'a> Batch<'a> {
         Self { conn, head, sql: String::new(), rows: 0 }
     }
 
+    pub(super) fn is_sqlite(&self) -> bool {
+        self.conn.is_sqlite()
+    }
+
     /// `row` is the values between the brackets.
     pub(super) async fn add(&mut self, row: std::fmt::Arguments<'_>) -> Result<(), DbError> {
         self.sql.push_str(if self.rows == 0 { self.head } else { "," });
@@ -209,7 +213,7 @@ pub async fn apply(
 }
 
 /// An instant as both engines keep it: `2026-01-31 00:00:00`, UTC.
-fn instant(at: i64) -> String {
+pub(super) fn instant(at: i64) -> String {
     let text = fsx_wire::answer::rfc3339(at);
     text.replace('T', " ").trim_end_matches('Z').to_owned()
 }

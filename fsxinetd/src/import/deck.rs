@@ -9,6 +9,8 @@ use jiff::tz::TimeZone;
 use super::ImportError;
 use super::codes::{Code, codes};
 use super::columns::{Columns, Field, Told};
+use super::origins::Origin;
+use super::sheet::Each;
 use super::values::{self, DateOrder, Status};
 
 /// What a code costs. Formats that the deck does not give are those of the rate before.
@@ -86,6 +88,8 @@ pub struct Deck {
     pub unknown_codes: bool,
     /// Rows read, without the headers.
     pub rows: u64,
+    /// Prices by where the caller is; only mod_lcr's tables have these.
+    pub origins: Vec<Origin>,
     /// How columns were understood.
     pub columns: Columns,
     known_names: HashMap<String, u32>,
@@ -124,6 +128,12 @@ pub struct DeckSettings {
 /// Rows before the headers that may be titles and addresses.
 const MOST_TITLES: usize = 50;
 
+/// Most codes of a deck, some 60 bytes each: the thousand-blocks of North America ten times over.
+const MOST_CODES: usize = 8_000_000;
+
+/// Most rows that make no sense: a file of more is no deck.
+const MOST_REJECTED: usize = 1_000_000;
+
 impl Deck {
     /// Reads a deck. `progress` hears of rows.
     ///
@@ -134,6 +144,30 @@ impl Deck {
         settings: &DeckSettings,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Self, ImportError> {
+        Self::of_rows(path, settings, progress, &mut |each| {
+            super::sheet::rows(path, settings.delimiter, settings.sheet.as_deref(), each)
+        })
+    }
+
+    /// As [`Self::read`], of a file that is in memory.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn of_bytes(bytes: Vec<u8>, settings: &DeckSettings) -> Result<Self, ImportError> {
+        let path = Path::new("the deck");
+        let mut bytes = Some(bytes);
+        Self::of_rows(path, settings, &mut |_| {}, &mut |each| {
+            let (sheet, bytes) = (settings.sheet.as_deref(), bytes.take().unwrap_or_default());
+            super::sheet::rows_of(path, bytes, settings.delimiter, sheet, each)
+        })
+    }
+
+    fn of_rows(
+        path: &Path,
+        settings: &DeckSettings,
+        progress: &mut dyn FnMut(u64),
+        rows: &mut dyn FnMut(Each<'_>) -> Result<(), ImportError>,
+    ) -> Result<Self, ImportError> {
         let mut deck = Self::default();
         let mut known = false;
         if settings.no_header {
@@ -141,8 +175,7 @@ impl Deck {
             known = true;
         }
         let mut titles: Vec<String> = Vec::new();
-        let sheet = settings.sheet.as_deref();
-        super::sheet::rows(path, settings.delimiter, sheet, &mut |row, cells| {
+        rows(&mut |row, cells| {
             if cells.iter().all(String::is_empty) {
                 return Ok(());
             }
@@ -169,7 +202,7 @@ impl Deck {
                 progress(deck.rows);
             }
             deck.row(row, cells, settings);
-            Ok(())
+            deck.bounded(path)
         })?;
         if !known {
             return Err(no_header(path, &titles));
@@ -180,6 +213,21 @@ impl Deck {
             ));
         }
         Ok(deck)
+    }
+
+    /// Whether it is still one that memory holds.
+    fn bounded(&self, path: &Path) -> Result<(), ImportError> {
+        let file = |reason: String| Err(ImportError::file(path, reason));
+        if self.entries.len() + self.held.len() > MOST_CODES {
+            return file(format!("it stands for more than {MOST_CODES} codes"));
+        }
+        if self.rejected.len() > MOST_REJECTED {
+            let first = self.rejected.first().map_or("", |rejected| &rejected.reason);
+            return file(format!(
+                "more than {MOST_REJECTED} rows make no sense; the first: {first}"
+            ));
+        }
+        Ok(())
     }
 
     /// Takes a row or says why not.

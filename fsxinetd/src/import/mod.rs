@@ -5,14 +5,15 @@
 //! understood is printed, every row that makes no sense is named with its number and the reason, the
 //! whole change can be looked at before it is made, and it is made in one transaction or not at all.
 //!
-//! - [`sheet`]: CSV and XLSX as rows of text;
+//! - [`sheet`]: CSV and XLSX as rows of text (`workbook`: the latter, whatever is in them);
 //! - [`columns`]: which column is what;
 //! - [`codes`] and [`values`]: what cells mean;
 //! - [`deck`]: rows to prices by code;
 //! - [`state`]: what the carrier has now;
 //! - [`plan`]: what would change;
 //! - [`apply`]: the change;
-//! - [`mod_lcr`] and [`drouting`]: whole databases of other routers.
+//! - [`mod_lcr`] and [`drouting`]: whole databases of other routers; [`origins`]: prices by where the
+//!   caller is.
 //!
 //! How a price lives in the tables: a band is a set of codes that share all their rates. A new price
 //! is a new row of `LCRRates` with its own `Start`, so what was charged before stays on record; when
@@ -25,6 +26,7 @@ pub mod columns;
 pub mod deck;
 pub mod drouting;
 pub mod mod_lcr;
+pub mod origins;
 pub mod plan;
 pub mod sheet;
 pub mod state;
@@ -32,6 +34,7 @@ pub mod state;
 mod tests;
 pub mod transfer;
 pub mod values;
+mod workbook;
 
 use crate::db::DbError;
 

@@ -3,7 +3,9 @@
 //! A row of `lcr` is a code, its carrier and a price; how its number is dialled (digits stripped,
 //! prefix, suffix, caller id) becomes a row of `Formats`. What a row cannot mean here is left out and
 //! named: rows for ported numbers only (fsx looks every number up by its routing number), and rows
-//! that have ended. `date_end` in the future and the prices by state and LATA are not taken along.
+//! that have ended. Prices within a state or LATA become rates for callers of it ([`super::origins`]), where
+//! `npa_nxx_company_ocn` says which those are. `date_end` in the future and `user_rate` (what customers pay:
+//! a retail deck) are not taken along, and counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +14,7 @@ use fsx_core::pattern;
 use super::ImportError;
 use super::codes::Code;
 use super::deck::{Entry, Rejected, Says, Terms};
+use super::origins::{Origin, Places};
 use super::state::select;
 use super::transfer::{Carrier, Gateway, Sources};
 use super::values::{self, Status};
@@ -40,6 +43,7 @@ pub async fn read(
         }
     }
     let mut sources = Sources::default();
+    let places = Places::read(conn, &schema).await?;
     let mut carriers: BTreeMap<u32, Carrier> = BTreeMap::new();
     let columns = had(&schema, "carriers", &["id", "carrier_name", "enabled"]);
     let sql = select(conn, &columns, "FROM carriers");
@@ -78,7 +82,8 @@ pub async fn read(
         Ok(())
     })
     .await?;
-    rates(conn, &schema, profile, currency, now, &mut carriers, &off, &mut sources).await?;
+    rates(conn, &schema, profile, currency, now, &places, &mut carriers, &off, &mut sources)
+        .await?;
     sources.carriers = carriers.into_values().collect();
     Ok(sources)
 }
@@ -95,6 +100,7 @@ async fn rates(
     profile: Option<&str>,
     currency: &str,
     now: i64,
+    places: &Places,
     carriers: &mut BTreeMap<u32, Carrier>,
     off: &BTreeSet<u32>,
     sources: &mut Sources,
@@ -119,11 +125,13 @@ async fn rates(
             "lrn",
             "intrastate_rate",
             "intralata_rate",
+            "user_rate",
         ],
     );
     let sql = select(conn, &columns, "FROM lcr ORDER BY id");
     let mut formats: BTreeMap<String, (String, String)> = BTreeMap::new();
-    let (mut disabled, mut by_state, mut ends) = (0u64, 0u64, 0u64);
+    let (mut disabled, mut by_state, mut ends, mut sold) = (0u64, 0u64, 0u64, 0u64);
+    let mut wanted = BTreeSet::new();
     conn.for_each("read lcr", &sql, |row| {
         sources.rows += 1;
         let cell = |at: usize| row.bytes(at).map(words);
@@ -143,7 +151,7 @@ async fn rates(
         };
         let deck = &mut carrier.deck;
         deck.rows += 1;
-        let mut price = || -> Result<Option<(Code, i64, Terms)>, String> {
+        let mut price = || -> Result<Option<(Code, i64, Terms, Vec<Origin>)>, String> {
             let text = |at: usize| row.bytes(at).map(words).map_err(|e| e.to_string());
             let bytes = |at: usize| row.bytes(at).map_err(|e| e.to_string());
             if yes(bytes(13)?, false) {
@@ -162,10 +170,8 @@ async fn rates(
             if rate.trim().is_empty() {
                 return Err("it has no rate".to_owned());
             }
-            for at in [14, 15] {
-                let other = decimal(bytes(at)?);
-                by_state += u64::from(!other.trim().is_empty() && !zero(&other));
-            }
+            let user_rate = decimal(bytes(16)?);
+            sold += u64::from(!user_rate.trim().is_empty() && !zero(&user_rate));
             let strip = |at: usize| whole::<u8>(bytes(at)?).ok_or("").or(Ok::<u8, String>(0));
             let number = dialled(strip(4)?, strip(5)?, &text(6)?, &text(7)?, &mut formats)?;
             let cid = caller(&text(11)?, &mut formats)?;
@@ -179,12 +185,35 @@ async fn rates(
                 format_number: Some(number),
                 format_cli: Some(cid),
             };
-            Ok(Some((code, date(9)?, terms)))
+            let start = date(9)?;
+            let mut origins = Vec::new();
+            // Of a caller within both the LATA's price counts, as there: it comes last.
+            let (state, lata) = places.of(&code);
+            for (at, class) in [(14, state), (15, lata)] {
+                let rate = decimal(bytes(at)?);
+                if rate.trim().is_empty() || zero(&rate) {
+                    continue;
+                }
+                let Some(class) = class else {
+                    by_state += 1;
+                    continue;
+                };
+                let rate = values::money(&rate, false)?;
+                origins.push(Origin { code, class, start, terms: Terms { rate, ..terms.clone() } });
+            }
+            Ok(Some((code, start, terms, origins)))
         };
         match price() {
-            Ok(Some((code, start, terms))) => {
+            Ok(Some((code, start, terms, origins))) => {
                 let says = Says::Costs(deck.terms(terms));
-                let name = deck.name("mod_lcr");
+                // Codes of one band share all their prices, those by class too.
+                let mut name = "mod_lcr".to_owned();
+                for Origin { class, terms, .. } in &origins {
+                    name = format!("{name} {class} {}", terms.rate);
+                    wanted.insert(class.clone());
+                }
+                deck.origins.extend(origins);
+                let name = deck.name(&name);
                 let status = Status::Price;
                 deck.entries.push(Entry { code, name, start, says, status, row: id });
             }
@@ -194,10 +223,16 @@ async fn rates(
         Ok(())
     })
     .await?;
+    sources.classes = places.classes(&wanted);
     sources.formats = formats.into_iter().map(|(name, (p, r))| (name, p, r)).collect();
     for (count, what) in [
         (disabled, "rows of lcr are disabled, or their carrier is: left out"),
-        (by_state, "prices by state or LATA are not taken along: fsx has them by caller's band"),
+        (
+            by_state,
+            "prices by state or LATA are not taken along: their digits lie in no one state or LATA \
+                    that npa_nxx_company_ocn knows",
+        ),
+        (sold, "rows of lcr have a user_rate, what customers pay: import those as a retail deck"),
         (ends, "rows of lcr have a date_end to come, which is not taken along"),
     ] {
         if count > 0 {

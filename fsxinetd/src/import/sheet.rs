@@ -3,12 +3,17 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use calamine::{Data, Reader as _, Xlsx};
-
 use super::ImportError;
+use super::workbook::workbook;
 
-/// Larger files are not decks.
-const MOST_BYTES: u64 = 2 << 30;
+/// Larger files are not decks: eight million rows fit.
+const MOST_BYTES: u64 = 512 << 20;
+
+/// Cells of a row that are looked at. What stands further right is no column of a deck.
+pub(super) const MOST_CELLS: usize = 1024;
+
+/// Signs between cells in one line; more would only fill memory.
+const MOST_SIGNS: usize = 100_000;
 
 /// Told of each row: its number and its cells.
 pub type Each<'a> = &'a mut dyn FnMut(u64, &[String]) -> Result<(), ImportError>;
@@ -29,7 +34,7 @@ pub fn rows(
     if path == Path::new("-") {
         std::io::stdin()
             .lock()
-            .take(MOST_BYTES)
+            .take(MOST_BYTES + 1)
             .read_to_end(&mut bytes)
             .map_err(|e| ImportError::file(path, e))?;
     } else {
@@ -39,10 +44,25 @@ pub fn rows(
         read.map_err(|e| ImportError::file(path, e))?;
     }
     if bytes.len() as u64 > MOST_BYTES {
-        return Err(ImportError::file(path, "larger than 2 GiB: not a rate deck"));
+        let reason = format!("larger than {} MiB: not a rate deck", MOST_BYTES >> 20);
+        return Err(ImportError::file(path, reason));
     }
+    rows_of(path, bytes, delimiter, sheet, each)
+}
+
+/// As [`rows`], of what has been read already; `path` is for messages.
+///
+/// # Errors
+/// [`ImportError::File`], or what `each` gives.
+pub fn rows_of(
+    path: &Path,
+    bytes: Vec<u8>,
+    delimiter: Option<u8>,
+    sheet: Option<&str>,
+    each: Each<'_>,
+) -> Result<(), ImportError> {
     if bytes.starts_with(b"PK\x03\x04") {
-        return xlsx(path, bytes, sheet, each);
+        return workbook(path, bytes, sheet, each);
     }
     if bytes.starts_with(&[0xD0, 0xCF, 0x11, 0xE0]) {
         let reason = "an old Excel workbook (.xls): save it as .xlsx or .csv";
@@ -75,10 +95,16 @@ fn csv(
     delimiter: Option<u8>,
     each: Each<'_>,
 ) -> Result<(), ImportError> {
+    let delimiter = delimiter.unwrap_or_else(|| guess_delimiter(bytes));
+    let signs = |line: &[u8]| line.iter().filter(|b| **b == delimiter).count();
+    if let Some(at) = bytes.split(|b| *b == b'\n').position(|line| signs(line) > MOST_SIGNS) {
+        let reason = format!("line {} has more than {MOST_SIGNS} cells: not a rate deck", at + 1);
+        return Err(ImportError::file(path, reason));
+    }
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
-        .delimiter(delimiter.unwrap_or_else(|| guess_delimiter(bytes)))
+        .delimiter(delimiter)
         .from_reader(bytes);
     let mut record = csv::ByteRecord::new();
     let mut cells: Vec<String> = Vec::new();
@@ -90,7 +116,7 @@ fn csv(
         from += bytes[from..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
         line += line_ends(&bytes[counted..from]);
         counted = from;
-        cells.resize_with(record.len(), String::new);
+        cells.resize_with(record.len().min(MOST_CELLS), String::new);
         for (cell, field) in cells.iter_mut().zip(&record) {
             cell.clear();
             match std::str::from_utf8(field) {
@@ -133,85 +159,6 @@ fn guess_delimiter(bytes: &[u8]) -> u8 {
         *count += 1_000_000 * least;
     }
     counts.iter().max_by_key(|(count, _)| *count).filter(|(n, _)| *n > 0).map_or(b',', |(_, s)| *s)
-}
-
-fn xlsx(
-    path: &Path,
-    bytes: Vec<u8>,
-    sheet: Option<&str>,
-    each: Each<'_>,
-) -> Result<(), ImportError> {
-    let bad = |e: calamine::XlsxError| ImportError::file(path, e);
-    let mut book = Xlsx::new(std::io::Cursor::new(bytes)).map_err(bad)?;
-    let names = book.sheet_names();
-    let name = match sheet {
-        Some(name) => names.iter().find(|n| n.eq_ignore_ascii_case(name)).ok_or_else(|| {
-            let all = names.join(", ");
-            ImportError::Usage(format!("no sheet \"{name}\" in {}: {all}", path.display()))
-        })?,
-        None => {
-            names.first().ok_or_else(|| ImportError::file(path, "a workbook without sheets"))?
-        }
-    };
-    let range = book.worksheet_range(name).map_err(bad)?;
-    let (first_row, first_column) = range.start().unwrap_or((0, 0));
-    let mut cells: Vec<String> = Vec::new();
-    for (row, values) in (u64::from(first_row) + 1..).zip(range.rows()) {
-        cells.clear();
-        // So that column numbers are the spreadsheet's.
-        cells.resize(first_column as usize, String::new());
-        cells.extend(values.iter().map(text));
-        if cells.iter().any(|cell| !cell.is_empty()) {
-            each(row, &cells)?;
-        }
-    }
-    Ok(())
-}
-
-/// A cell as it would stand in a CSV file.
-fn text(cell: &Data) -> String {
-    match cell {
-        Data::Empty => String::new(),
-        Data::String(text) | Data::DateTimeIso(text) | Data::DurationIso(text) => {
-            text.trim().to_owned()
-        }
-        Data::Int(n) => n.to_string(),
-        Data::Float(n) => number(*n),
-        Data::Bool(yes) => yes.to_string(),
-        Data::DateTime(at) if at.is_datetime() => {
-            let (year, month, day, hour, minute, second, _) = at.to_ymd_hms_milli();
-            format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
-        }
-        Data::DateTime(at) => number(at.as_f64()),
-        Data::Error(error) => format!("#{error:?}"),
-    }
-}
-
-/// A workbook keeps numbers as binary fractions, good for 15 decimal digits; those are what Excel
-/// shows and what the carrier typed. Nothing is rounded that anybody wrote.
-fn number(value: f64) -> String {
-    let text = format!("{value:.14e}");
-    let Some((mantissa, exponent)) = text.split_once('e') else { return text };
-    let Ok(exponent) = exponent.parse::<i32>() else { return text };
-    let (sign, mantissa) = match mantissa.strip_prefix('-') {
-        Some(rest) => ("-", rest),
-        None => ("", mantissa),
-    };
-    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
-    let digits = digits.trim_end_matches('0');
-    if digits.is_empty() {
-        return "0".to_owned();
-    }
-    let point = exponent + 1;
-    if point <= 0 {
-        return format!("{sign}0.{}{digits}", "0".repeat(point.unsigned_abs() as usize));
-    }
-    let point = point as usize;
-    if digits.len() <= point {
-        format!("{sign}{digits}{}", "0".repeat(point - digits.len()))
-    } else {
-        format!("{sign}{}.{}", &digits[..point], &digits[point..])
-    }
 }
 
 #[cfg(test)]
@@ -269,22 +216,10 @@ mod tests {
             assert!(error.contains(reason), "{error}");
         }
         assert!(read(b"", None).expect("empty").is_empty());
-    }
-
-    #[test]
-    fn numbers_of_a_workbook_are_what_excel_shows() {
-        for (value, text) in [
-            (0.0125, "0.0125"),
-            (0.1 + 0.2, "0.3"),
-            (4477.0, "4477"),
-            (447_700_900_123.0, "447700900123"),
-            (0.000_001, "0.000001"),
-            (1.0e-9, "0.000000001"),
-            (-1.5, "-1.5"),
-            (0.0, "0"),
-            (0.333_333_333_333_333_3, "0.333333333333333"),
-        ] {
-            assert_eq!(number(value), text);
-        }
+        let many = [b"code,rate\n44,1\n", &b",".repeat(MOST_SIGNS + 1)[..]].concat();
+        let error = read(&many, None).expect_err("cells").to_string();
+        assert!(error.contains("line 3 has more than 100000 cells"), "{error}");
+        let wide = [b"44", &b",1".repeat(2 * MOST_CELLS)[..]].concat();
+        assert_eq!(read(&wide, None).expect("wide")[0].1.len(), MOST_CELLS);
     }
 }

@@ -439,6 +439,80 @@ async fn a_mod_lcr_database_moves_in() {
 }
 
 #[tokio::test]
+async fn mod_lcr_prices_within_a_state_and_a_lata_are_for_callers_of_it() {
+    let dir = tempfile::tempdir().expect("dir");
+    let url = sqlite_url(dir.path());
+    place(&url).await.close().await;
+    let source = DbUrl::Sqlite(dir.path().join("theirs.sqlite"));
+    let mut theirs = open(&source, Access::Create).await;
+    testing::run(
+        &mut theirs,
+        "CREATE TABLE carriers (id INTEGER PRIMARY KEY, carrier_name TEXT, enabled INTEGER DEFAULT 1);\n
+         CREATE TABLE carrier_gateway (id INTEGER PRIMARY KEY, carrier_id INTEGER, prefix TEXT, suffix TEXT, codec TEXT, enabled INTEGER DEFAULT 1);\n
+         CREATE TABLE lcr (id INTEGER PRIMARY KEY, digits TEXT, rate REAL, intrastate_rate REAL DEFAULT 0, intralata_rate REAL DEFAULT 0, carrier_id INTEGER,
+            lead_strip INTEGER DEFAULT 0, trail_strip INTEGER DEFAULT 0, date_start TEXT DEFAULT '1970-01-01', date_end TEXT DEFAULT '2030-12-31', user_rate REAL);\n
+         CREATE TABLE npa_nxx_company_ocn (npa INTEGER, nxx INTEGER, company_type TEXT, ocn TEXT, lata INTEGER, ratecenter TEXT, state TEXT);\n
+         INSERT INTO npa_nxx_company_ocn (npa, nxx, lata, state) VALUES (212, 555, 132, 'NY'), (212, 556, 132, 'NY'), (716, 200, 140, 'NY'),
+            (716, 201, 132, 'NY'), (415, 555, 722, 'CA'), (415, 556, 724, 'CA');\n
+         INSERT INTO carriers VALUES (1, 'West', 1);\n
+         INSERT INTO carrier_gateway VALUES (1, 1, 'sofia/gateway/west/', '', '', 1);\n
+         INSERT INTO lcr (id, digits, rate, intrastate_rate, intralata_rate, carrier_id, user_rate) VALUES (1, '1', 0.03, 0.02, 0, 1, 0.05), (2, '1212', 0.02, 0.01, 0.005, 1, 0),
+            (3, '1415555', 0.02, 0.015, 0, 1, 0), (4, '1716', 0.02, 0.01, 0.004, 1, 0);\n",
+    )
+    .await;
+    let (db, from) = (url.to_string(), source.to_string());
+    let words = ["--from-mod-lcr", &from, "--db", &db, "--currency", "USD", "--json"];
+    let costs = async |pairs: &[(&str, &str)]| {
+        let mut conn = open(&url, Access::ReadOnly).await;
+        let make =
+            feed::MakeSettings { base_currency: "USD".into(), ..feed::MakeSettings::default() };
+        let now = crate::feed::instant(Some(b"2026-06-01")).expect("an instant");
+        let read = feed::read(&mut conn, &make.reading(now), &mut |_, _| {}).await.expect("reads");
+        conn.close().await;
+        let built = feed::make(&read, &make, 1, now).expect("builds");
+        assert_eq!(built.report.lost_rows, 0, "{:?}", built.report.lost);
+        let data = Snapshot::open(built.bytes).expect("opens");
+        let cost = |(caller, called): &(&str, &str)| {
+            let facts = CallFacts {
+                caller: Some(caller.as_bytes()),
+                ..CallFacts::new(called.as_bytes(), 0, now)
+            };
+            let decision = fsx_core::decide(&data, &NoLive, &facts);
+            let answer = RouteAnswer::new(&data, &facts, &decision, Vec::new());
+            answer.routes.iter().map(|r| r.cost_per_min.clone()).collect::<Vec<_>>().join(" ")
+        };
+        pairs.iter().map(cost).collect::<Vec<_>>().join(", ")
+    };
+    let calls = [
+        ("+14155551111", "+12125551234"), // Another state.
+        ("+17162001111", "+12125551234"), // The state, another LATA.
+        ("+17162011111", "+12125551234"), // The LATA.
+        ("+12125561111", "+12125551234"), // The same area code.
+        ("anonymous", "+12125551234"),
+        ("+442079460000", "+12125551234"),
+        ("+14155561111", "+14155551234"), // The state; there is no price for the LATA.
+        ("+12125551111", "+17162001234"), // 716 lies in two LATAs: its price within one is left out.
+        ("+12125551111", "+13055551234"), // Too short a code for a state.
+    ];
+    assert_eq!(typed(&words).await, ExitCode::SUCCESS);
+    let first = "0.02, 0.01, 0.005, 0.005, 0.02, 0.02, 0.015, 0.01, 0.03";
+    assert_eq!(costs(&calls).await, first);
+    let counts = async || {
+        [count(&url, "LCRRates").await, count(&url, "Numbers").await, count(&url, "Bands").await]
+    };
+    let once = counts().await;
+    assert_eq!(typed(&words).await, ExitCode::SUCCESS);
+    assert_eq!(counts().await, once, "again changes nothing");
+
+    // A price within the state changes; the LATA's goes before it all the same.
+    testing::run(&mut theirs, "UPDATE lcr SET intrastate_rate = 0.011 WHERE id = 2").await;
+    assert_eq!(typed(&words).await, ExitCode::SUCCESS);
+    let second = "0.02, 0.011, 0.005, 0.005, 0.02, 0.02, 0.015, 0.01, 0.03";
+    assert_eq!(costs(&calls).await, second);
+    theirs.close().await;
+}
+
+#[tokio::test]
 async fn drouting_tables_move_in() {
     let dir = tempfile::tempdir().expect("dir");
     let url = sqlite_url(dir.path());

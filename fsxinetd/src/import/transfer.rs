@@ -3,6 +3,7 @@
 use super::ImportError;
 use super::apply::{self, Batch};
 use super::deck::Deck;
+use super::origins::Classes;
 use super::state;
 use crate::db::{Conn, quote};
 
@@ -43,6 +44,8 @@ pub struct Sources {
     pub carriers: Vec<Carrier>,
     /// `Formats`: name, pattern, replacement.
     pub formats: Vec<(String, String, String)>,
+    /// Bands of callers that some price is for.
+    pub classes: Classes,
     /// Rows read.
     pub rows: u64,
     /// What could not be taken along, in words.

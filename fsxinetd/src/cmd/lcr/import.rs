@@ -16,7 +16,7 @@ use crate::import::deck::{Deck, DeckSettings, Rejected};
 use crate::import::plan::{Change, Kind, PlanSettings, Planned, day, plan};
 use crate::import::state::State;
 use crate::import::values::{self, DateOrder};
-use crate::import::{ImportError, apply, drouting, mod_lcr, state};
+use crate::import::{ImportError, apply, drouting, mod_lcr, origins, state};
 
 /// Options of `import`.
 #[derive(Clone, Debug, Args)]
@@ -232,15 +232,15 @@ async fn one_deck(
     Ok(part)
 }
 
-/// Writes a part, where it is to be written.
+/// Writes a part, where it is to be written; whether it was.
 async fn write(
     args: &ImportArgs,
     conn: &mut Conn,
     part: &Part,
     progress: &mut Progress,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     if args.dry_run || refusal(args, std::slice::from_ref(part)).is_some() {
-        return Ok(());
+        return Ok(false);
     }
     let all = part.planned.work.rows();
     apply::apply(conn, part.carrier, &part.planned.work, &mut |done| {
@@ -249,7 +249,7 @@ async fn write(
         });
     })
     .await?;
-    Ok(())
+    Ok(true)
 }
 
 async fn known_format(conn: &mut Conn, option: &str, name: &str) -> Result<(), Failure> {
@@ -280,15 +280,31 @@ async fn other_router(
         drouting::read(&mut source, args.group, &currency).await
     };
     source.close().await;
-    let sources = sources?;
+    let mut sources = sources?;
+    let classes = std::mem::take(&mut sources.classes);
     said.rows = sources.rows;
     let mut parts = Vec::new();
     let planning = PlanSettings { full: false, now: at, effective: at };
     let decks = crate::import::mod_lcr::place(conn, sources, &mut said.notes).await?;
-    for (carrier, name, created, deck) in decks {
+    let classes = origins::place(conn, classes).await?;
+    for (carrier, name, created, mut deck) in decks {
+        let by_class = std::mem::take(&mut deck.origins);
+        if !by_class.is_empty() {
+            let count = thousands(by_class.len() as u64);
+            said.notes.push(format!("{count} prices of {name} are for callers of a state or LATA"));
+        }
         let state = State::read(conn, carrier).await?;
         let part = Part { carrier, name, created, planned: plan(deck, &state, planning) };
-        write(args, conn, &part, progress).await?;
+        if write(args, conn, &part, progress).await? {
+            let left = origins::write(conn, carrier, by_class, &classes).await?;
+            if left > 0 {
+                said.notes.push(format!(
+                    "{left} bands of {}: their codes have different prices by state now, so those are left \
+                     as they were",
+                    part.name
+                ));
+            }
+        }
         parts.push(part);
     }
     Ok((parts, said))

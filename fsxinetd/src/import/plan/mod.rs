@@ -1,172 +1,21 @@
 //! What a deck would change: the preview, and the work.
+//!
+//! Nothing here asks a database: a deck and what the carrier has now go in, and what would be written
+//! comes out, so that it can be shown first and tried in tests.
+
+mod price;
+mod work;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-
-use fsx_core::Nano;
-use fsx_core::money::Tariff;
 
 use super::codes::Code;
 use super::deck::{Deck, Entry, Rejected, Says, Terms};
 use super::state::{OldBand, OldNumber, OldRate, State};
 use super::values::Status;
+use price::{compare, completed, rate_at};
 
-/// Length of the call that dearer and cheaper are measured by, in seconds.
-const REFERENCE_S: u32 = 60;
-
-/// What happens to a code.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Kind {
-    /// Was not sold before, or not under this code.
-    Created,
-    /// A minute costs more.
-    Dearer,
-    /// A minute costs less.
-    Cheaper,
-    /// A minute costs the same, and increments, currency or format are others; or another currency.
-    Changed,
-    /// Nothing.
-    Unchanged,
-    /// No longer a code of its own, or no longer sold.
-    Ended,
-    /// Ends, but not yet: nothing is changed until it is imported again on the day.
-    EndsLater,
-}
-
-impl Kind {
-    /// All, in the order of the preview.
-    pub const ALL: [Self; 7] = [
-        Self::Created,
-        Self::Dearer,
-        Self::Cheaper,
-        Self::Changed,
-        Self::Unchanged,
-        Self::Ended,
-        Self::EndsLater,
-    ];
-
-    /// For people and for machines.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Dearer => "dearer",
-            Self::Cheaper => "cheaper",
-            Self::Changed => "changed",
-            Self::Unchanged => "unchanged",
-            Self::Ended => "ended",
-            Self::EndsLater => "ends_later",
-        }
-    }
-}
-
-/// One line of the preview.
-#[derive(Clone, Debug)]
-pub struct Change {
-    /// What.
-    pub kind: Kind,
-    /// Which code.
-    pub code: Code,
-    /// Its destination's name.
-    pub name: String,
-    /// The row of the deck; 0 where it is the lack of one.
-    pub row: u64,
-    /// What it costs now.
-    pub from: Option<String>,
-    /// What it will cost.
-    pub to: Option<String>,
-    /// From when, seconds UTC.
-    pub start: i64,
-}
-
-/// A band, there or to be made.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum BandRef {
-    /// `Bands.ID`.
-    Old(u32),
-    /// A place in [`Work::bands`].
-    New(u32),
-}
-
-/// A band to be made.
-#[derive(Clone, Debug)]
-pub struct NewBand {
-    /// Type, country and rates are taken along from this one.
-    pub copy_of: Option<u32>,
-    /// Rates of it that are not taken along.
-    pub except: Vec<u32>,
-    /// `BandName`.
-    pub name: String,
-    /// `Enabled`.
-    pub enabled: bool,
-}
-
-/// What is to be written, in this order.
-#[derive(Clone, Debug, Default)]
-pub struct Work {
-    /// Bands to make.
-    pub bands: Vec<NewBand>,
-    /// `LCRRates` to disable.
-    pub end_rates: Vec<u32>,
-    /// `LCRRates` to add: band, start, price.
-    pub rates: Vec<(BandRef, i64, Terms)>,
-    /// `Numbers` to add.
-    pub numbers: Vec<(Code, BandRef)>,
-    /// `Numbers` to move (and enable).
-    pub moves: Vec<(u32, BandRef)>,
-    /// `Numbers` to disable.
-    pub end_numbers: Vec<u32>,
-}
-
-impl Work {
-    /// Nothing to be done.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rows() == 0
-    }
-
-    /// Rows that it writes, for showing how far it is.
-    #[must_use]
-    pub fn rows(&self) -> u64 {
-        (self.bands.len()
-            + self.end_rates.len()
-            + self.rates.len()
-            + self.numbers.len()
-            + self.moves.len()
-            + self.end_numbers.len()) as u64
-    }
-}
-
-/// The preview and the work.
-#[derive(Clone, Debug, Default)]
-pub struct Planned {
-    /// How many codes of each kind.
-    pub totals: BTreeMap<Kind, u64>,
-    /// All but the unchanged, by code.
-    pub changes: Vec<Change>,
-    /// Rows left out, by row.
-    pub rejected: Vec<Rejected>,
-    /// What looks odd and is done all the same.
-    pub notes: Vec<Rejected>,
-    /// Codes of the carrier that are in force before.
-    pub before: u64,
-    /// Codes that the deck names.
-    pub codes: u64,
-    /// Codes missing from a full deck that are kept, since rows were left out.
-    pub kept: u64,
-    /// What is to be written.
-    pub work: Work,
-}
-
-/// How a plan is made.
-#[derive(Clone, Copy, Debug)]
-pub struct PlanSettings {
-    /// The deck is all that the carrier sells: what is missing ends.
-    pub full: bool,
-    /// Now, seconds UTC.
-    pub now: i64,
-    /// When missing codes end, seconds UTC.
-    pub effective: i64,
-}
+pub use price::{day, price};
+pub use work::{BandRef, Change, Kind, NewBand, PlanSettings, Planned, Work};
 
 /// Prices to add to a code, by start.
 type Adds = Vec<(i64, Terms)>;
@@ -604,74 +453,4 @@ fn in_order(groups: HashMap<Adds, Vec<Coded>>) -> Vec<(Adds, Vec<Coded>)> {
         (usize::MAX - codes.len(), codes.iter().map(|one| one.code).min())
     });
     groups
-}
-
-/// The any-caller rate of a period that holds at an instant (contract step 7).
-fn rate_at<'a>(band: &'a OldBand, period: &str, at: i64) -> Option<&'a OldRate> {
-    band.rates
-        .iter()
-        .filter(|rate| !rate.a_band && rate.start <= at)
-        .filter(|rate| rate.terms.as_ref().is_none_or(|terms| terms.period == period))
-        .max_by_key(|rate| (rate.start, rate.id))
-}
-
-/// Formats that the deck does not give are those of the rate before, or none.
-fn completed(terms: &Terms, before: Option<&Terms>) -> Terms {
-    let or = |own: &Option<String>, before: Option<&Option<String>>| {
-        own.clone().or_else(|| before.cloned().flatten()).or(Some(String::new()))
-    };
-    Terms {
-        format_number: or(&terms.format_number, before.map(|b| &b.format_number)),
-        format_cli: or(&terms.format_cli, before.map(|b| &b.format_cli)),
-        ..terms.clone()
-    }
-}
-
-fn compare(before: &Terms, after: &Terms) -> Kind {
-    if before == after {
-        return Kind::Unchanged;
-    }
-    if before.currency != after.currency {
-        return Kind::Changed;
-    }
-    match (cost(before), cost(after)) {
-        (Some(was), Some(is)) if is > was => Kind::Dearer,
-        (Some(was), Some(is)) if is < was => Kind::Cheaper,
-        _ => Kind::Changed,
-    }
-}
-
-/// Contract step 8, in the price's own currency.
-fn cost(terms: &Terms) -> Option<Nano> {
-    let tariff = Tariff {
-        rate_per_min: terms.rate,
-        setup: terms.setup,
-        initial_increment_s: terms.initial_s.max(1),
-        next_increment_s: terms.next_s.max(1),
-    };
-    tariff.cost_per_min(REFERENCE_S, Nano(fsx_core::money::NANO_PER_UNIT))
-}
-
-/// A price for people: `0.0125 GBP + 0.005 60/1 Peak`.
-#[must_use]
-pub fn price(terms: &Terms) -> String {
-    use std::fmt::Write;
-    let mut text = format!("{} {}", terms.rate, terms.currency);
-    // Writing to a String cannot fail.
-    if terms.setup != Nano::ZERO {
-        let _ = write!(text, " + {}", terms.setup);
-    }
-    if (terms.initial_s, terms.next_s) != (1, 1) {
-        let _ = write!(text, " {}/{}", terms.initial_s, terms.next_s);
-    }
-    if !terms.period.is_empty() {
-        let _ = write!(text, " {}", terms.period);
-    }
-    text
-}
-
-/// An instant as its UTC day and time.
-#[must_use]
-pub fn day(at: i64) -> String {
-    fsx_wire::answer::rfc3339(at)
 }

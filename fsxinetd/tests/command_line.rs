@@ -1,0 +1,98 @@
+//! The command line as somebody meets it: what the manual says of it, and what it says when a file may
+//! not grow.
+
+use std::collections::BTreeSet;
+use std::process::{Command, Output};
+
+use clap::CommandFactory as _;
+use fsxinetd::cli::Cli;
+
+const MANUAL: &str = include_str!("../../pkg/man/fsxinetd.8");
+
+/// Options that the manual names once for all.
+const FOR_ALL: &[&str] = &["help", "version", "config"];
+
+/// Every command that does something, with its options.
+fn commands(tree: &clap::Command, path: &str, found: &mut Vec<(String, BTreeSet<String>)>) {
+    let below: Vec<_> = tree.get_subcommands().filter(|c| c.get_name() != "help").collect();
+    if below.is_empty() {
+        let options =
+            tree.get_arguments().filter(|a| !a.is_hide_set()).filter_map(|a| a.get_long());
+        let options = options.filter(|long| !FOR_ALL.contains(long)).map(str::to_owned).collect();
+        found.push((path.to_owned(), options));
+    }
+    for command in below {
+        commands(command, format!("{path} {}", command.get_name()).trim(), found);
+    }
+}
+
+/// The same from the manual: `.It Cm NAME`, and `.It Fl -OPTION` up to the next.
+fn manual() -> Vec<(String, BTreeSet<String>)> {
+    let mut found: Vec<(String, BTreeSet<String>)> = Vec::new();
+    let (_, listed) = MANUAL.split_once("The commands are:").expect("a list of commands");
+    let (listed, _) = listed.split_once("\n.Sh ").expect("a next section");
+    for line in listed.lines() {
+        if let Some(rest) = line.strip_prefix(".It Cm ") {
+            let name = rest.split(" Ar ").next().unwrap_or(rest);
+            found.push((name.to_owned(), BTreeSet::new()));
+        } else if let Some(rest) = line.strip_prefix(".It Fl -")
+            && let Some((_, options)) = found.last_mut()
+        {
+            options.insert(rest.split(' ').next().unwrap_or(rest).to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn the_manual_and_the_help_name_the_same() {
+    let mut real = Vec::new();
+    commands(&Cli::command(), "", &mut real);
+    let manual = manual();
+    for (name, options) in &real {
+        let Some((_, told)) = manual.iter().find(|(told, _)| told == name) else {
+            panic!("pkg/man/fsxinetd.8 does not know `fsxinetd {name}`");
+        };
+        let lacks: Vec<_> = options.difference(told).collect();
+        assert!(lacks.is_empty(), "pkg/man/fsxinetd.8, {name}: no {lacks:?}");
+        let gone: Vec<_> = told.difference(options).collect();
+        assert!(gone.is_empty(), "pkg/man/fsxinetd.8, {name}: {gone:?} are no options");
+    }
+    for (name, _) in &manual {
+        assert!(real.iter().any(|(real, _)| real == name), "`fsxinetd {name}` is no command");
+    }
+    assert!(real.len() > 12, "{real:?}");
+}
+
+/// Runs the command in a shell that lets files grow to so many blocks.
+fn limited(blocks: u32, words: &str) -> Output {
+    Command::new("sh")
+        .args(["-c", &format!("ulimit -f {blocks}; exec \"$0\" {words}")])
+        .arg(env!("CARGO_BIN_EXE_fsxinetd"))
+        .output()
+        .expect("a shell")
+}
+
+#[test]
+fn a_file_that_may_not_grow_is_told_and_ends_nothing() {
+    let dir = tempfile::tempdir().expect("dir");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (db, out) = (path("lcr.sqlite"), path("routes.fsx"));
+    let made = limited(1_000_000, &format!("db init sqlite:{db}"));
+    assert!(made.status.success(), "{made:?}");
+    // Small tables, and a file of some hundred KiB from them.
+    let deck: String = (0..5000).map(|n| format!("44{n:04},0.{:05}\n", n * 7 % 9973)).collect();
+    std::fs::write(path("deck.csv"), format!("code,rate\n{deck}")).expect("written");
+    let words = format!(
+        "lcr import {} --db sqlite:{db} --carrier A --create --currency GBP",
+        path("deck.csv")
+    );
+    let imported = limited(1_000_000, &words);
+    assert!(imported.status.success(), "{imported:?}");
+    std::fs::write(&out, "the last good one").expect("written");
+    let built = limited(100, &format!("lcr build --db sqlite:{db} --out {out}"));
+    let said = String::from_utf8_lossy(&built.stderr);
+    assert_eq!(built.status.code(), Some(1), "{said}");
+    assert!(said.contains("File too large"), "{said}");
+    assert_eq!(std::fs::read(&out).expect("stays"), b"the last good one");
+}
