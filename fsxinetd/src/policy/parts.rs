@@ -56,7 +56,7 @@ pub(super) fn install(lua: &Lua, current: &Current, fsx: &Table) -> mlua::Result
                 _ => {
                     let bundle = &run.bundle.name;
                     let why = format!("bundle {bundle} has no task {name:?} of the call phase");
-                    return Ok(nil_and(lua, &why)?);
+                    return nil_and(lua, &why);
                 }
             };
             let chunk = host::load(lua, &run, &entry.file)?;
