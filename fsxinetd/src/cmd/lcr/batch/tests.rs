@@ -145,13 +145,11 @@ async fn a_long_batch_stays_in_order_and_counts_its_lines() {
     assert_eq!(code, ExitCode::FAILURE);
     let answers = lines(&text);
     assert_eq!(answers.len(), 20_000 - 20);
-    let mut at = 0;
-    for n in (0..20_000u32).filter(|n| n % 1000 != 8) {
+    for (at, n) in (0..20_000u32).filter(|n| n % 1000 != 8).enumerate() {
         match n % 1000 {
             7 => assert_eq!(answers[at]["line"], n + 1),
             _ => assert_eq!(answers[at]["number"], format!("44770{n:07}")),
         }
-        at += 1;
     }
 }
 
