@@ -111,6 +111,7 @@ struct Idle {
 }
 
 /// What came of one exchange on one connection.
+#[allow(clippy::large_enum_variant)] // Handed on at once, never stored in numbers.
 enum Exchanged {
     Reply(Outcome),
     /// Closed before it answered anything: an idle connection that the daemon has given up.

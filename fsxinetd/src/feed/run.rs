@@ -269,7 +269,7 @@ impl Feed {
             same_file(&url, file)?;
             let due = looked_at.is_none_or(|at| !every.is_zero() && at.elapsed() >= every);
             // Also where changes are not looked for: time passes all the same.
-            let ageing = self.half_of_the_horizon_has_passed()
+            let ageing = self.snapshot_has_aged()
                 && aged_at.is_none_or(|at: Instant| at.elapsed() >= AGEING_EVERY);
             if ageing {
                 aged_at = Some(Instant::now());
@@ -358,15 +358,17 @@ impl Feed {
     }
 
     /// Periods are resolved up to the horizon only, so the snapshot is made anew long before that,
-    /// although nothing has changed.
-    fn half_of_the_horizon_has_passed(&mut self) -> bool {
+    /// although nothing has changed; and lists are in order without the rates that have no exchange
+    /// rate, so it is when one becomes too old.
+    fn snapshot_has_aged(&mut self) -> bool {
         let Some((snapshot, _)) = &self.snapshot else { return false };
         let (from, to) = (snapshot.built_at(), snapshot.settings().horizon_end);
+        let in_order_until = snapshot.settings().ranked_until;
         let now = seconds((self.clock)());
         if now >= to {
             self.say_past_horizon(to);
         }
-        now >= from.saturating_add(to.saturating_sub(from) / 2)
+        now >= from.saturating_add(to.saturating_sub(from) / 2) || now >= in_order_until
     }
 
     /// Loud, and not without end: the switches go on with rates that name no period.
@@ -387,7 +389,7 @@ impl Feed {
         let every = self.settings.interval;
         loop {
             // Whoever builds it is late.
-            self.half_of_the_horizon_has_passed();
+            self.snapshot_has_aged();
             let began = Instant::now();
             match fetcher.fetch().await? {
                 None => self.confirm(),

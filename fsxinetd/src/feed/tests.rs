@@ -438,6 +438,47 @@ async fn a_snapshot_is_made_anew_long_before_its_horizon() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_snapshot_is_made_anew_when_an_exchange_rate_is_too_old() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::time::UNIX_EPOCH;
+
+    let dir = tempfile::tempdir().expect("dir");
+    let conn = filled(&sqlite_url(dir.path()), SAMPLE).await;
+    conn.close().await;
+    let make = MakeSettings { max_lost_share: 1.0, ..MakeSettings::default() };
+    let settings = FeedSettings { make, interval: Duration::ZERO, ..settings(dir.path()) };
+    let now = Arc::new(AtomicI64::new(AT));
+    let clock = now.clone();
+    let feed = Feed::new(settings, PublishedHandle::new()).expect("starts").with_clock(Arc::new(
+        move || UNIX_EPOCH + Duration::from_secs(clock.load(Ordering::SeqCst) as u64),
+    ));
+    let mut status = feed.status();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(feed.run(stopped));
+    until(&mut status, "first build", |s| s.builds == 1).await;
+    let in_order_until = || {
+        let snapshot = load(&dir.path().join("routes")).expect("usable").expect("there");
+        snapshot.settings().ranked_until
+    };
+    let first = in_order_until();
+    assert!(
+        AT < first && first < AT + 4 * 86_400,
+        "EUR is of this morning, and good for three days"
+    );
+
+    now.store(first - 1, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(status.borrow().builds, 1);
+    now.store(first, Ordering::SeqCst);
+    until(&mut status, "second build", |s| s.builds == 2).await;
+    assert_eq!(in_order_until(), i64::MAX, "no rate in use ages any more");
+    assert!(status.borrow().stale_fx.iter().any(|currency| currency == "EUR"));
+    stop.send_replace(true);
+    tokio::time::timeout(PATIENCE, running).await.expect("stops").expect("no panic");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tables_that_come_later_are_followed() {
     let dir = tempfile::tempdir().expect("dir");
     let url = sqlite_url(dir.path());

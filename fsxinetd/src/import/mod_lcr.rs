@@ -93,6 +93,9 @@ fn had<'a>(schema: &Schema, table: &str, columns: &[&'a str]) -> Vec<&'a str> {
     columns.iter().map(|c| if schema.has(table, c) { *c } else { "NULL" }).collect()
 }
 
+/// Code, start, terms, and the callers that pay otherwise, of one row.
+type Priced = (Code, i64, Terms, Vec<Origin>);
+
 #[allow(clippy::too_many_arguments)] // Everything that reading so far has found.
 async fn rates(
     conn: &mut Conn,
@@ -151,7 +154,7 @@ async fn rates(
         };
         let deck = &mut carrier.deck;
         deck.rows += 1;
-        let mut price = || -> Result<Option<(Code, i64, Terms, Vec<Origin>)>, String> {
+        let mut price = || -> Result<Option<Priced>, String> {
             let text = |at: usize| row.bytes(at).map(words).map_err(|e| e.to_string());
             let bytes = |at: usize| row.bytes(at).map_err(|e| e.to_string());
             if yes(bytes(13)?, false) {

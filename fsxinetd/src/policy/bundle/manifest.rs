@@ -62,7 +62,7 @@ impl Manifest {
         let mut reader = Reader { text, manifest: Self::default(), faults: Vec::new() };
         reader.top(table.get_ref());
         let mut manifest = reader.manifest;
-        manifest.numbers.sort_by(|(a, ..), (b, ..)| b.rank().cmp(&a.rank()));
+        manifest.numbers.sort_by_key(|(number, ..)| std::cmp::Reverse(number.rank()));
         if reader.faults.is_empty() {
             return Ok(manifest);
         }
