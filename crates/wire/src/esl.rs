@@ -282,29 +282,59 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 /// What FreeSWITCH tells of the call in its reply to `connect`, decoded.
+///
+/// A call may last for hours and has two hundred of these, so they are one text with an index and not
+/// four hundred pieces of memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChannelData {
-    /// Lower-case names, sorted; later headers of a name lose to the first.
-    headers: std::collections::BTreeMap<String, String>,
+    /// Each name in lower case with its value behind it, in the order of the names.
+    text: Box<str>,
+    /// Where each name begins, where its value does, and where that ends.
+    index: Box<[[u32; 3]]>,
 }
 
 impl ChannelData {
-    /// Decodes the reply to `connect`.
+    /// Decodes the reply to `connect`. Later headers of a name lose to the first.
     #[must_use]
     pub fn new(frame: &Frame) -> Self {
-        let mut headers = std::collections::BTreeMap::new();
-        for (name, value) in frame.headers() {
-            // FreeSWITCH writes this word for an empty value.
-            let value = if value == "_undef_" { String::new() } else { percent_decode(value) };
-            headers.entry(name.to_ascii_lowercase()).or_insert(value);
-        }
-        Self { headers }
+        let mut headers: Vec<(String, &str)> = frame
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.as_str()))
+            .collect();
+        // Stable, so that the first of a name stays the first.
+        headers.sort_by(|a, b| a.0.cmp(&b.0));
+        headers.dedup_by(|later, first| later.0 == first.0);
+        let mut text = String::with_capacity(headers.iter().map(|(n, v)| n.len() + v.len()).sum());
+        // A header block is far below four gigabytes (Limits).
+        let at = |text: &String| u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let index = headers
+            .into_iter()
+            .map(|(name, value)| {
+                let begin = at(&text);
+                text.push_str(&name);
+                let middle = at(&text);
+                // FreeSWITCH writes this word for an empty value.
+                if value != "_undef_" {
+                    text.push_str(&percent_decode(value));
+                }
+                [begin, middle, at(&text)]
+            })
+            .collect();
+        Self { text: text.into(), index }
+    }
+
+    fn entry(&self, [begin, middle, end]: [u32; 3]) -> (&str, &str) {
+        let piece = |from: u32, to: u32| self.text.get(from as usize..to as usize).unwrap_or("");
+        (piece(begin, middle), piece(middle, end))
     }
 
     /// A header, by name in any case.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.headers.get(&name.to_ascii_lowercase()).map(String::as_str)
+        let name = name.to_ascii_lowercase();
+        let found = self.index.binary_search_by(|e| self.entry(*e).0.cmp(name.as_str())).ok()?;
+        Some(self.entry(*self.index.get(found)?).1)
     }
 
     /// A channel variable, as `session:getVariable` finds it: the variable itself, or the field of
@@ -319,7 +349,8 @@ impl ChannelData {
 
     /// All channel variables, without their prefix, in lower case.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.headers.iter().filter_map(|(n, v)| Some((n.strip_prefix("variable_")?, v.as_str())))
+        let all = self.index.iter().map(|entry| self.entry(*entry));
+        all.filter_map(|(name, value)| Some((name.strip_prefix("variable_")?, value)))
     }
 
     /// The call's UUID; empty where there is none, which no FreeSWITCH sends.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use fsx_wire::esl::{self, Action, ChannelData, Decoder, Frame, Kind, Malformed};
 use metrics::{counter, histogram};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -86,13 +86,26 @@ impl Peer {
     }
 
     pub(super) async fn read(&mut self) -> Result<(), Broken> {
+        loop {
+            self.stream.readable().await.map_err(|_| Broken::Gone)?;
+            if self.take_in()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes in what is there; false when there was nothing after all. Not async, so that the bytes lie
+    /// on the stack and not in each of ten thousand idle conversations.
+    fn take_in(&mut self) -> Result<bool, Broken> {
         let mut bytes = [0; 8 << 10];
-        match self.stream.read(&mut bytes).await {
-            Ok(0) | Err(_) => Err(Broken::Gone),
+        match self.stream.try_read(&mut bytes) {
+            Ok(0) => Err(Broken::Gone),
             Ok(n) => {
                 self.decoder.feed(&bytes[..n]);
-                Ok(())
+                Ok(true)
             }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(false),
+            Err(_) => Err(Broken::Gone),
         }
     }
 
