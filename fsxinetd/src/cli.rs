@@ -52,6 +52,9 @@ enum Command {
     /// Route numbers, build and examine snapshots
     #[command(subcommand)]
     Lcr(cmd::lcr::LcrCommand),
+    /// Policies: check, try, test, and put in force
+    #[command(subcommand)]
+    Policy(cmd::policy::PolicyCommand),
     /// Sample data to try fsx with
     #[command(subcommand)]
     Demo(cmd::demo::DemoCommand),
@@ -102,6 +105,7 @@ impl Cli {
             Command::Cdr(CdrCommand::List(list)) => cdr_list(&config, &list),
             Command::Db(command) => block_on(cmd::db::run(command)),
             Command::Lcr(command) => block_on(cmd::lcr::run_beside(command, &config)),
+            Command::Policy(command) => block_on(cmd::policy::run(command, &config)),
             Command::Demo(command) => block_on(cmd::demo::run(command)),
         }
     }

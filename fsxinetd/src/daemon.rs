@@ -17,7 +17,8 @@ use crate::cli::fail;
 use crate::config::{self, Config};
 use crate::feed::{self, Feed, FeedSettings};
 use crate::health::{Health, Part, metrics, notify};
-use crate::policy::bundle::{Bundle, BundleSet, fetch::Fetch, keeper};
+use crate::policy::bundle::{BundleSet, Files, fetch::Fetch, keeper};
+use crate::policy::sim::{Stage, suite};
 use crate::policy::{Engine, api::Outside, line::Manners};
 use crate::published::{Published, PublishedHandle};
 use crate::shutdown;
@@ -103,7 +104,7 @@ async fn run(
     let engine = Engine::idle_in(&config.policy, world)
         .map_err(|e| format!("cannot start the policy threads: {e}"))?;
     let place = Place { engine: engine.clone(), health: health.clone() };
-    let (fetch, keeper) = (Fetch::from_config(&config.policy)?, policy_keeper(&config.policy));
+    let (fetch, keeper) = (Fetch::from_config(&config.policy)?, policy_keeper(&config));
     tokio::task::spawn_blocking({
         let (keeper, place) = (keeper.clone(), place.clone());
         move || keeper::first(&keeper, &place)
@@ -272,9 +273,10 @@ impl keeper::InForce for Place {
 }
 
 /// Who puts policies in force.
-fn policy_keeper(config: &config::Policy) -> keeper::Keeper {
-    let check = |files: &_, name: &str| Bundle::compile(files, name);
-    keeper::Keeper::new(&config.dir, &config.store, Arc::new(check))
+fn policy_keeper(config: &Config) -> keeper::Keeper {
+    let stage = Stage::new(&config.policy, &config.site);
+    let check = move |files: &Files, name: &str| suite::admit(&stage, files, name);
+    keeper::Keeper::new(&config.policy.dir, &config.policy.store, Arc::new(check))
 }
 
 /// What the feed is to do; nothing where there is neither its database nor a source.

@@ -37,8 +37,10 @@ fn gateways(outcome: &Outcome) -> Vec<u32> {
 
 #[test]
 fn every_door_answers_from_the_published_data() {
-    let mut daemon =
-        Daemon::new("", &[("37/manifest.toml", MANIFEST), ("37/x.lua", DEAREST_FIRST)]);
+    let mut daemon = Daemon::new(
+        "route_budget_ms = 5000\n",
+        &[("37/manifest.toml", MANIFEST), ("37/x.lua", DEAREST_FIRST)],
+    );
     daemon.start_ready();
     let (status, verbose) = daemon.get("/readyz?verbose");
     assert_eq!(status, 200, "{verbose}");
@@ -93,7 +95,7 @@ fn every_door_answers_from_the_published_data() {
         "fsxinetd_esl_connections_total{outcome=\"probe\"} 1",
         "fsxinetd_decisions_total{source=\"socket\",outcome=\"routed\"} 1",
         "fsxinetd_policy_runs_total{org=\"37\",task=\"default\",outcome=\"ok\"} 1",
-        "fsxinetd_policy_script_duration_seconds_count{phase=\"route\"} 1",
+        "fsxinetd_policy_script_duration_seconds_count{org=\"37\",task=\"default\",phase=\"route\"} 1",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }

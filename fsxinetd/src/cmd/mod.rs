@@ -11,6 +11,7 @@ macro_rules! say {
 pub mod db;
 pub mod demo;
 pub mod lcr;
+pub mod policy;
 
 mod progress;
 mod table;

@@ -122,8 +122,14 @@ fn seconds(from_us: i64, to_us: i64) -> i64 {
     (to_us / 1_000_000 - from_us / 1_000_000).max(0)
 }
 
-fn code(cause: &str) -> Option<u16> {
+/// Its number by Q.850.
+pub(super) fn code(cause: &str) -> Option<u16> {
     CAUSES.iter().find(|(name, _)| *name == cause).map(|(_, code)| *code)
+}
+
+/// The name of a number of Q.850.
+pub(super) fn name(code: u16) -> Option<&'static str> {
+    CAUSES.iter().find(|(_, number)| *number == code).map(|(name, _)| *name)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! - [`api`]: every name that they may use, and the world outside their machine;
 //! - [`bundle`]: what is on disk, compiled and versioned;
 //! - [`engine`]: the threads and who runs where;
+//! - [`sim`]: calls without a switch, for authors and tests; [`lint`] and [`stubs`] beside it;
 //! - [`mod@line`]: a script's way to the switch while a call is talked through;
 //! - [`outcome`]: what a run asked for;
 //! - [`screen`]: what scripts may have a switch do.
@@ -22,11 +23,14 @@ mod freeswitch;
 mod handoff;
 mod host;
 pub mod line;
+pub mod lint;
 pub mod outcome;
 mod parts;
 mod run;
 pub mod screen;
 mod session;
+pub mod sim;
+pub mod stubs;
 mod talk;
 mod vm;
 

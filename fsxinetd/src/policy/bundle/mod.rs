@@ -17,6 +17,8 @@ pub mod manifest;
 mod numbers;
 mod set;
 pub mod shelf;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,0 +1,170 @@
+//! Simulated calls are live calls with another switch.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::*;
+use crate::policy::bundle::Files;
+
+fn bundle(name: &str, files: &[(&str, &str)]) -> Arc<Bundle> {
+    Arc::new(Bundle::compile(&Files::of(files), name).expect("a bundle"))
+}
+
+fn one(text: &str) -> Arc<Bundle> {
+    let manifest =
+        "version = \"1\"\n[call]\ndefault = \"x.lua\"\n[route]\ndefault = \"x.lua:decide\"\n";
+    bundle("default", &[("manifest.toml", manifest), ("x.lua", text)])
+}
+
+/// Generous, so that a slow machine fails no script that behaves.
+fn stage() -> Stage {
+    let policy = config::Policy {
+        route_budget_ms: 20_000,
+        call_budget_ms: 20_000,
+        cpu_budget_ms: 5_000,
+        ..config::Policy::default()
+    };
+    Stage::new(&policy, &config::Site::default())
+}
+
+async fn played(text: &str, scene: Json) -> Played {
+    let scene = Scene::from_json(&[scene]).expect("a scene");
+    play(&stage(), &one(text), None, &scene).await.expect("played")
+}
+
+fn apps(played: &Played) -> Vec<String> {
+    let ran = played.steps.iter().filter(|step| step.kind == Kind::App);
+    ran.map(|step| format!("{} {}", step.what, step.data).trim_end().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_conversation() {
+    let text = "session:answer()
+        local pin = session:playAndGetDigits(4, 4, 2, 3000, '#', 'pin.wav', '', '[0-9]+')
+        session:setVariable('pin', pin)
+        session:execute('bridge', 'user/1001')
+        local why = session:getVariable('originate_disposition')
+        if why == 'USER_BUSY' then session:execute('bridge', 'user/1002') end
+        session:sleep(1500)
+        session:hangup('USER_BUSY')";
+    let scene = json!({"digits": ["1234"], "bridges": ["USER_BUSY", {"talk_s": 30}]});
+    let played = played(text, scene).await;
+    assert_eq!(played.failure, None);
+    let ran = apps(&played);
+    assert_eq!(ran[0], "answer");
+    assert!(ran[1].starts_with("play_and_get_digits 4 4 2 3000 "), "{ran:?}");
+    assert_eq!(
+        ran[2..],
+        ["set pin=1234", "bridge user/1001", "bridge user/1002", "sleep 1500", "hangup USER_BUSY"]
+    );
+    assert_eq!(played.took_ms, 31_500);
+    assert_eq!(played.hangup_cause.as_deref(), Some("USER_BUSY"));
+    assert_eq!((played.ended_by, played.answered), (Some("the policy"), true));
+    assert_eq!(played.vars.get("pin").map(String::as_str), Some("1234"));
+}
+
+#[tokio::test]
+async fn a_caller_who_goes() {
+    let text = "session:answer()
+        while session:ready() do session:streamFile('music.wav') end
+        freeswitch.consoleLog('info', 'gone: ' .. tostring(session:ready()))";
+    let scene = json!({"apps": {"playback": {"seconds": 10}}, "hang_up": {"after_s": 25}});
+    let played = played(text, scene).await;
+    assert_eq!(played.failure, None);
+    assert_eq!(
+        apps(&played),
+        ["answer", "playback music.wav", "playback music.wav", "playback music.wav"]
+    );
+    assert_eq!((played.took_ms, played.ended_by), (25_000, Some("the caller")));
+    assert!(played.steps.iter().any(|s| s.kind == Kind::Log && s.data == "gone: false"));
+}
+
+#[tokio::test]
+async fn what_was_collected_is_run_as_the_switch_would() {
+    let text = "session:setVariable('a', '1') ACTIONS = { {'answer'}, {'bridge', 'user/1'}, {'playback', 'sorry.wav'} }";
+    let went =
+        played(text, json!({"bridges": ["NO_ANSWER"], "vars": {"continue_on_fail": "true"}})).await;
+    assert_eq!(apps(&went), ["set a=1", "answer", "bridge user/1", "playback sorry.wav"]);
+    let went = played(text, json!({"bridges": ["NO_ANSWER"]})).await;
+    assert_eq!(apps(&went), ["set a=1", "answer", "bridge user/1"]);
+    assert_eq!(went.hangup_cause.as_deref(), Some("NO_ANSWER"));
+    let went = played("session:setVariable('a', '1')", json!({})).await;
+    assert!(went.dialplan && went.vars.get("a").is_some_and(|a| a == "1"));
+}
+
+#[tokio::test]
+async fn routes_and_failover() {
+    let text = "function decide(call) return fsx.route { number = call.number } end
+        if session then return fsx.route {} end";
+    let routes = json!([
+        {"gateway_id": 1, "dial_string": "sofia/gateway/a/4420"},
+        {"gateway_id": 2, "dial_string": "sofia/gateway/b/4420"},
+    ]);
+    let route = played(text, json!({"phase": "route", "routes": routes})).await;
+    assert_eq!((route.outcome, route.routes.len()), ("routed", 2), "{route:?}");
+    let call = played(
+        text,
+        json!({"routes": routes, "bridges": ["NORMAL_TEMPORARY_FAILURE", {"talk_s": 5}]}),
+    )
+    .await;
+    assert_eq!(call.failure, None);
+    assert_eq!(call.hangup_cause.as_deref(), Some("NORMAL_CLEARING"), "{call:?}");
+    assert_eq!(apps(&call).iter().filter(|app| app.starts_with("bridge ")).count(), 2);
+    let busy = played(text, json!({"routes": routes, "bridges": ["USER_BUSY"]})).await;
+    assert_eq!(busy.hangup_cause.as_deref(), Some("USER_BUSY"));
+    assert_eq!(apps(&busy).iter().filter(|app| app.starts_with("bridge ")).count(), 1);
+}
+
+#[tokio::test]
+async fn the_budgets_are_those_of_live_calls() {
+    let policy =
+        config::Policy { call_budget_ms: 300, cpu_budget_ms: 50, ..config::Policy::default() };
+    let stage = Stage::new(&policy, &config::Site::default());
+    let scene = Scene::from_json(&[]).expect("a scene");
+    for (text, said) in [
+        ("while true do end", "ms: computing"),
+        ("fsx.sleep(1000)", "stopped after 300 ms: wall clock"),
+        ("local t = {} while true do t[#t + 1] = string.rep('x', 1e6) end", "stopped"),
+        ("session:execute('system', 'reboot')", "x.lua:1: "),
+        ("fsx.core.get('/unknown')\nerror('on')", "x.lua:2: on"),
+    ] {
+        let played = play(&stage, &one(text), None, &scene).await.expect("played");
+        let failure = played.failure.expect(text);
+        assert!(failure.contains(said), "{text}: {failure}");
+        assert!(played.dialplan, "{text}: the dialplan goes on");
+    }
+}
+
+#[tokio::test]
+async fn suites_are_bounded_and_say_where() {
+    let manifest = "version = \"1\"\n[call]\ndefault = \"x.lua\"\n";
+    let test = "describe('a', function()
+  it('passes', function() expect({1, {b = 2}}):to_equal({1, {b = 2}}) end)
+  it('fails', function()
+    expect(1):to_be(2)
+  end)
+  it('errs', function()
+    local x = nil
+    return x.y
+  end)
+  it('asks too much', function() call { digit = { 1 } } end)
+end)
+error('broken here')";
+    let files = [("manifest.toml", manifest), ("x.lua", "session:answer()"), ("tests/a.lua", test)];
+    let results = suite::run(&stage(), &bundle("37", &files), "").await;
+    let lines: Vec<_> = results.faults().iter().map(ToString::to_string).collect();
+    assert_eq!(results.tests.iter().filter(|t| t.ok).count(), 1, "{lines:?}");
+    let starts = [
+        "tests/a.lua:4: test \"a / fails\": expected to be 2, got 1",
+        "tests/a.lua:8: test \"a / errs\": attempt to index nil",
+        "tests/a.lua:10: test \"a / asks too much\": call: unknown field `digit`",
+        "tests/a.lua:12: test \"(the file itself)\": broken here",
+    ];
+    assert_eq!(lines.len(), starts.len(), "{lines:#?}");
+    for (line, start) in lines.iter().zip(starts) {
+        assert!(line.starts_with(start), "{line}\nexpected {start}");
+    }
+    let only = suite::run(&stage(), &bundle("37", &files), "passes").await;
+    assert_eq!(only.tests.iter().filter(|t| t.name.starts_with("a /")).count(), 1);
+}
