@@ -49,8 +49,8 @@ pub(super) fn tokens(source: &str) -> Vec<Token<'_>> {
             continue;
         }
         let rest = &source[at..];
-        let (what, len) = if rest.starts_with("--") {
-            let long = long_bracket(&rest[2..]);
+        let (what, len) = if let Some(comment) = rest.strip_prefix("--") {
+            let long = long_bracket(comment);
             let len = long.map_or_else(|| rest.find('\n').unwrap_or(rest.len()), |len| len + 2);
             line += rest[..len].matches('\n').count();
             at += len;

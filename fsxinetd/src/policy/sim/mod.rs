@@ -78,11 +78,7 @@ impl Stage {
             // A build that is not optimised computes many times longer over the same thing.
             limits.cpu_budget *= UNOPTIMISED;
         }
-        Self {
-            limits,
-            manners: Arc::new(Manners::from(policy)),
-            site: site.clone(),
-        }
+        Self { limits, manners: Arc::new(Manners::from(policy)), site: site.clone() }
     }
 }
 

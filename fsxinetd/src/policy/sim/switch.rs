@@ -286,10 +286,29 @@ impl Switch {
                 self.vars.insert("current_application_response".into(), "FILE PLAYED".into());
             }
             "play_and_get_digits" => {
-                let tries = word(2).parse::<u32>().unwrap_or(1).max(1);
-                return self.press(word(7).to_owned(), word(0), word(4), ms(3) * tries);
+                let prompt = Prompt {
+                    variable: word(7),
+                    min: word(0).parse().unwrap_or(1),
+                    max: word(1).parse().unwrap_or(128),
+                    tries: word(2).parse().unwrap_or(1),
+                    patience: ms(3),
+                    terminators: word(4),
+                    valid: word(8),
+                };
+                return self.press(&prompt);
             }
-            "read" => return self.press(word(3).to_owned(), word(0), word(5), ms(4)),
+            "read" => {
+                let prompt = Prompt {
+                    variable: word(3),
+                    min: word(0).parse().unwrap_or(1),
+                    max: word(1).parse().unwrap_or(128),
+                    tries: 1,
+                    patience: ms(4),
+                    terminators: word(5),
+                    valid: "",
+                };
+                return self.press(&prompt);
+            }
             "bridge" | "fsx_bridge" => return self.bridge(),
             "transfer" => self.transferred = Some(data.to_owned()),
             _ => {}
@@ -306,37 +325,41 @@ impl Switch {
         }
     }
 
-    /// The caller presses what the scene says, or nothing until the time is up.
-    fn press(
-        &mut self,
-        variable: String,
-        min: &str,
-        terminators: &str,
-        patience: Duration,
-    ) -> (Duration, Option<String>) {
-        let pressed = self.scene.digits.get(self.digits).map(|d| d.0.clone()).unwrap_or_default();
-        self.digits += 1;
-        let end = pressed.find(|key| terminators != "none" && terminators.contains(key));
-        let digits = &pressed[..end.unwrap_or(pressed.len())];
-        let enough = digits.len() >= min.parse().unwrap_or(0) && !digits.is_empty();
+    /// The caller presses what the scene says, try by try, or nothing until the time is up. What is
+    /// too short or not valid is asked for again, as often as the prompt says.
+    fn press(&mut self, prompt: &Prompt<'_>) -> (Duration, Option<String>) {
+        let mut said: Vec<String> = Vec::new();
+        let mut took = Duration::ZERO;
+        self.vars.remove(prompt.variable);
         self.vars.remove("read_terminator_used");
-        if let Some(end) = end {
-            self.vars.insert("read_terminator_used".into(), pressed[end..=end].to_owned());
-        }
-        if enough {
-            self.vars.insert(variable, digits.to_owned());
+        self.vars.insert("read_result".into(), "timeout".into());
+        for _ in 0..prompt.tries.clamp(1, 100) {
+            let pressed = self.scene.digits.get(self.digits).map(|d| d.0.clone());
+            self.digits += 1;
+            let pressed: String = pressed.unwrap_or_default();
+            if pressed.is_empty() {
+                took += prompt.patience;
+                said.push("nothing".into());
+                continue;
+            }
+            let ends = |key: char| prompt.terminators != "none" && prompt.terminators.contains(key);
+            let digits: String =
+                pressed.chars().take_while(|key| !ends(*key)).take(prompt.max).collect();
+            if digits.len() < prompt.min || !valid(prompt.valid, &digits) {
+                said.push(format!("{pressed}, not valid"));
+                continue;
+            }
+            if let Some(end) = pressed.chars().nth(digits.len()).filter(|key| ends(*key)) {
+                self.vars.insert("read_terminator_used".into(), end.into());
+            }
             self.vars.insert("read_result".into(), "success".into());
-        } else {
-            self.vars.remove(&variable);
-            self.vars.insert("read_result".into(), "timeout".into());
+            said.push(digits.clone());
+            self.vars.insert(prompt.variable.to_owned(), digits);
+            break;
         }
-        let took = if pressed.is_empty() { patience } else { Duration::ZERO };
-        let said = if pressed.is_empty() {
-            "nothing pressed".into()
-        } else {
-            format!("pressed {pressed}")
-        };
-        (took, Some(said))
+        // A prompt that nobody answers says so once.
+        said.dedup();
+        (took, Some(format!("pressed {}", said.join("; "))))
     }
 
     fn bridge(&mut self) -> (Duration, Option<String>) {
@@ -463,6 +486,25 @@ impl Switch {
         out.push_str(rest);
         out
     }
+}
+
+/// What a caller is asked for.
+struct Prompt<'a> {
+    variable: &'a str,
+    min: usize,
+    max: usize,
+    tries: u32,
+    /// Of each try.
+    patience: Duration,
+    terminators: &'a str,
+    /// Regular expression; empty takes all.
+    valid: &'a str,
+}
+
+/// Whether the switch would take the digits. An expression that we cannot read is taken for right.
+fn valid(expression: &str, digits: &str) -> bool {
+    expression.is_empty()
+        || regex::Regex::new(expression).map_or(true, |expression| expression.is_match(digits))
 }
 
 fn seconds(seconds: f64) -> Duration {

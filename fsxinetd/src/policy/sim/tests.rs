@@ -65,6 +65,23 @@ async fn a_conversation() {
 }
 
 #[tokio::test]
+async fn prompts_take_what_the_switch_would() {
+    let text = "local d = session:playAndGetDigits(1, 2, 3, 2000, '#', 'menu.wav', '', '^[12]+$')
+        session:setVariable('got', '=' .. d)";
+    for (digits, got, took_ms) in [
+        (json!(["9", "", "12"]), "=12", 2_000),
+        (json!(["1#99"]), "=1", 0),
+        (json!(["2134"]), "=21", 0),
+        (json!(["9", "8", "7", "1"]), "=", 0),
+        (json!([]), "=", 6_000),
+    ] {
+        let played = played(text, json!({"digits": digits})).await;
+        let found = played.vars.get("got").cloned().unwrap_or_default();
+        assert_eq!((found.as_str(), played.took_ms), (got, took_ms), "{digits} {played:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_caller_who_goes() {
     let text = "session:answer()
         while session:ready() do session:streamFile('music.wav') end
