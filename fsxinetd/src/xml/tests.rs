@@ -137,7 +137,7 @@ async fn room(dir: &tempfile::TempDir, url: &str, change: impl FnOnce(&mut confi
 const SCRIPT: &str = "
 function users()
     if params:getHeader('user') == '1000' then
-        XML_STRING = '<document><section name=\"' .. XML_REQUEST.section .. '\"><a b=\"' ..
+        XML_STRING = '<document type=\"freeswitch/xml\"><section name=\"' .. XML_REQUEST.section .. '\"><a b=\"' ..
             XML_REQUEST.key_value .. '\"/></section></document>'
     end
 end

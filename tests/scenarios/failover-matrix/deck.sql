@@ -2,7 +2,14 @@
 -- it with that status: gateway 3000 + status.
 INSERT INTO Carriers (ID, CarrierName, Type) VALUES
     (102, 'Beta', 'route'),
-    (302, 'Says 302', 'route'), (403, 'Says 403', 'route'), (404, 'Says 404', 'route'), (408, 'Says 408', 'route'), (480, 'Says 480', 'route'), (486, 'Says 486', 'route'), (500, 'Says 500', 'route'), (503, 'Says 503', 'route'), (603, 'Says 603', 'route'), (180, 'Says 180', 'route');
+    (302, 'Says 302', 'route'), (403, 'Says 403', 'route'), (404, 'Says 404', 'route'), (408, 'Says 408', 'route'), (480, 'Says 480', 'route'), (486, 'Says 486', 'route'), (500, 'Says 500', 'route'), (503, 'Says 503', 'route'), (603, 'Says 603', 'route'),
+    (410, 'Says 410', 'route'),
+    (484, 'Says 484', 'route'),
+    (488, 'Says 488', 'route'),
+    (502, 'Says 502', 'route'),
+    (504, 'Says 504', 'route'),
+    (600, 'Says 600', 'route'),
+    (604, 'Says 604', 'route'), (180, 'Says 180', 'route');
 
 INSERT INTO CarrierGateway (ID, CarrierID, Prefix, Reliability, PingGateway) VALUES
     (3002, 102, '', 80, 'NO'),
@@ -15,6 +22,13 @@ INSERT INTO CarrierGateway (ID, CarrierID, Prefix, Reliability, PingGateway) VAL
     (3500, 500, '', 80, 'NO'),
     (3503, 503, '', 80, 'NO'),
     (3603, 603, '', 80, 'NO'),
+    (3410, 410, '', 80, 'NO'),
+    (3484, 484, '', 80, 'NO'),
+    (3488, 488, '', 80, 'NO'),
+    (3502, 502, '', 80, 'NO'),
+    (3504, 504, '', 80, 'NO'),
+    (3600, 600, '', 80, 'NO'),
+    (3604, 604, '', 80, 'NO'),
     (3180, 180, '', 80, 'NO');
 
 INSERT INTO Bands (ID, BandName, CarrierID, Type, CountryCode) VALUES
@@ -28,6 +42,13 @@ INSERT INTO Bands (ID, BandName, CarrierID, Type, CountryCode) VALUES
     (1500, 'One number', 500, 'Mobile', 'GB'),
     (1503, 'One number', 503, 'Mobile', 'GB'),
     (1603, 'One number', 603, 'Mobile', 'GB'),
+    (1410, 'One number', 410, 'Mobile', 'GB'),
+    (1484, 'One number', 484, 'Mobile', 'GB'),
+    (1488, 'One number', 488, 'Mobile', 'GB'),
+    (1502, 'One number', 502, 'Mobile', 'GB'),
+    (1504, 'One number', 504, 'Mobile', 'GB'),
+    (1600, 'One number', 600, 'Mobile', 'GB'),
+    (1604, 'One number', 604, 'Mobile', 'GB'),
     (1180, 'One number', 180, 'Mobile', 'GB');
 
 INSERT INTO Numbers (ID, Number, BandID) VALUES
@@ -41,6 +62,13 @@ INSERT INTO Numbers (ID, Number, BandID) VALUES
     (1500, '447720000500', 1500),
     (1503, '447720000503', 1503),
     (1603, '447720000603', 1603),
+    (1410, '447720000410', 1410),
+    (1484, '447720000484', 1484),
+    (1488, '447720000488', 1488),
+    (1502, '447720000502', 1502),
+    (1504, '447720000504', 1504),
+    (1600, '447720000600', 1600),
+    (1604, '447720000604', 1604),
     (1180, '447720000180', 1180);
 
 INSERT INTO LCRRates (ID, BandID, Rate, Setup, Currency, Start, FormatNumber, FormatCLI) VALUES
@@ -54,6 +82,13 @@ INSERT INTO LCRRates (ID, BandID, Rate, Setup, Currency, Start, FormatNumber, Fo
     (20500, 1500, '0.01', '0', 'GBP', '2026-01-01 00:00:00', 'E164', 'E164'),
     (20503, 1503, '0.01', '0', 'GBP', '2026-01-01 00:00:00', 'E164', 'E164'),
     (20603, 1603, '0.01', '0', 'GBP', '2026-01-01 00:00:00', 'E164', 'E164'),
+    (20410, 1410, '0.01', '0', 'GBP', '2026-01-01 00:00:00', 'E164', 'E164'),
+    (20484, 1484, '0.01', '0', 'GBP', '2026-01-01 00:00:00', 'E164', 'E164'),
+    (20488, 1488, '0.01', '0', 'GBP', '2026-01-01 00:00:00', 'E164', 'E164'),
+    (20502, 1502, '0.01', '0', 'GBP', '2026-01-01 00:00:00', 'E164', 'E164'),
+    (20504, 1504, '0.01', '0', 'GBP', '2026-01-01 00:00:00', 'E164', 'E164'),
+    (20600, 1600, '0.01', '0', 'GBP', '2026-01-01 00:00:00', 'E164', 'E164'),
+    (20604, 1604, '0.01', '0', 'GBP', '2026-01-01 00:00:00', 'E164', 'E164'),
     (20180, 1180, '0.01', '0', 'GBP', '2026-01-01 00:00:00', 'E164', 'E164');
 
 INSERT INTO Orgs (OrgID, HomeCountry, CallCostLimit) VALUES (37, 'GB', NULL);
@@ -63,3 +98,11 @@ INSERT INTO Bands (ID, BandName, CarrierID, Type, CountryCode) VALUES (2180, 'De
 INSERT INTO Numbers (ID, Number, BandID) VALUES (2503, '447720000599', 1503), (2180, '447720000599', 2180);
 INSERT INTO LCRRates (ID, BandID, Rate, Setup, Currency, Start, FormatNumber, FormatCLI) VALUES
     (22180, 2180, '0.015', '0', 'GBP', '2026-01-01 00:00:00', 'E164', 'E164');
+
+-- One that the ringing carrier sells first, and one that it sells after 500's and 503's.
+INSERT INTO Bands (ID, BandName, CarrierID, Type, CountryCode) VALUES (2503, 'Second', 503, 'Mobile', 'GB');
+INSERT INTO Numbers (ID, Number, BandID) VALUES
+    (3180, '447720000597', 1180),
+    (3500, '447720000598', 1500), (3503, '447720000598', 2503), (3181, '447720000598', 2180);
+INSERT INTO LCRRates (ID, BandID, Rate, Setup, Currency, Start, FormatNumber, FormatCLI) VALUES
+    (22503, 2503, '0.012', '0', 'GBP', '2026-01-01 00:00:00', 'E164', 'E164');

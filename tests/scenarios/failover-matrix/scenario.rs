@@ -16,9 +16,9 @@ type Outcome = (Vec<(u64, u64, u64)>, u64);
 #[test]
 fn failover_matrix() {
     let Some(bench) = Bench::find("failover-matrix") else { return };
-    let refuses: Vec<(u32, String)> = [302, 403, 404, 408, 480, 486, 500, 503, 603]
-        .map(|status| (3000 + status, format!("carrier-refuses.xml {status}")))
-        .into();
+    let statuses = [302, 403, 404, 408, 410, 480, 484, 486, 488, 500, 502, 503, 504, 600, 603, 604];
+    let refuses: Vec<(u32, String)> =
+        statuses.map(|status| (3000 + status, format!("carrier-refuses.xml {status}"))).into();
     let mut carriers: Vec<(u32, &str)> =
         refuses.iter().map(|(id, file)| (*id, file.as_str())).collect();
     carriers.extend([(3002, "carrier-answers.xml"), (3180, "carrier-rings.xml")]);
@@ -30,19 +30,32 @@ fn failover_matrix() {
         |status, cause| (status, vec![(3000 + status, cause, status), (3002, 16, 0)], 16);
     let ended = |status, cause| (status, vec![(3000 + status, cause, status)], cause);
     for (status, attempts, cause) in [
-        answered(302, 31),
+        answered(302, 44),
         answered(403, 21),
         ended(404, 1),
         answered(408, 102),
+        ended(410, 22),
         ended(480, 18),
+        ended(484, 28),
         ended(486, 17),
+        answered(488, 88),
         answered(500, 41),
+        answered(502, 38),
         answered(503, 41),
+        answered(504, 102),
+        ended(600, 17),
         ended(603, 21),
+        ended(604, 3),
     ] {
         let number = format!("07720000{status}");
         let file = if attempts.len() == 2 { "caller.xml" } else { "caller-refused.xml" };
-        rig.call(&Call { file, number: &number, status: status as u16, ..Call::default() });
+        // What FreeSWITCH makes of the cause for the caller's leg.
+        let heard = match status {
+            600 => 486,
+            604 => 404,
+            other => other as u16,
+        };
+        rig.call(&Call { file, number: &number, status: heard, ..Call::default() });
         assert_eq!(last(&mut rig, &number), (attempts, cause), "SIP {status}");
     }
 
@@ -55,16 +68,18 @@ fn failover_matrix() {
     });
     assert_eq!(last(&mut rig, "07720000180"), (vec![(3180, 19, 0)], 19));
 
-    // The caller gives up while the second carrier rings.
-    rig.call(&Call {
-        file: "caller-gives-up.xml",
-        number: "07720000599",
-        talk: Duration::from_millis(300),
-        ..Call::default()
-    });
-    let attempts = vec![(3503, 41, 503), (3180, 487, 0)];
-    assert_eq!(last(&mut rig, "07720000599"), (attempts, 487));
-    assert_eq!(rig.dialled_at(3002).len(), 5, "Beta took what others could not, and no more");
+    // The caller gives up while the first, the second and the third carrier rings.
+    let rings = (3180, 487, 0);
+    for (number, attempts) in [
+        ("07720000597", vec![rings]),
+        ("07720000599", vec![(3503, 41, 503), rings]),
+        ("07720000598", vec![(3500, 41, 500), (3503, 41, 503), rings]),
+    ] {
+        let talk = Duration::from_millis(300);
+        rig.call(&Call { file: "caller-gives-up.xml", number, talk, ..Call::default() });
+        assert_eq!(last(&mut rig, number), (attempts, 487), "{number}");
+    }
+    assert_eq!(rig.dialled_at(3002).len(), 8, "Beta took what others could not, and no more");
     rig.close();
 }
 
