@@ -108,6 +108,14 @@ pub(super) fn action(facts: &WireFacts, action: &Action) -> Option<Result<(), St
             [path] => own_recording(facts, path),
             _ => Err("expected the recording's path".to_owned()),
         },
+        "bridge" => {
+            let others = |part: &str| {
+                let (_, at) = part.trim().strip_prefix("user/")?.split_once('@')?;
+                domain(facts, at).err()
+            };
+            // Whom else it may ring is for the screen to say.
+            Err(data.split(['|', ',']).find_map(others)?)
+        }
         _ => return None,
     };
     Some(said.map_err(|why| format!("{app}: {why}")))
@@ -214,6 +222,8 @@ mod tests {
     fn a_call_goes_to_its_own_organisation_only() {
         for (app, data, expected) in [
             ("voicemail", "default acme.example 1001", true),
+            ("bridge", "user/1001@other.example", false),
+            ("bridge", "user/1001@acme.example,user/1002@other.example", false),
             ("voicemail", "default 37 1001", true),
             ("voicemail", "default other.example 1001", false),
             ("voicemail", "default 38 1001", false),

@@ -350,6 +350,10 @@ fn fact(
         "withhold" => facts.withhold_cli = truth(value)?,
         "country" => facts.home_country = Some(text(value)?),
         "data_centre" => facts.data_centre = text(value)?,
+        // Its routes may be dialled, so they are for now: another hour may be cheaper, or unmeasured.
+        "at" if !run.bundle.trusted() => {
+            return Err("only the platform's policies may ask for another instant".to_owned());
+        }
         "at" => facts.at = lua.unpack::<i64>(value).map_err(|_| "expected seconds since 1970")?,
         "privacy_class" => facts.privacy_class = Some(text(value)?),
         "pci_zone" => facts.pci_zone = Some(text(value)?),

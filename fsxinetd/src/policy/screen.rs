@@ -147,9 +147,27 @@ const RUNS_SOMETHING: &[&str] =
     &["exec", "api_", "_api", "hook", "script", "on_answer", "on_media"];
 
 /// Beginnings of variable names that make the switch run something, name a file it reads or writes,
-/// put headers into its messages, or say who the call belongs to.
+/// put headers into its messages, send the call elsewhere than it was routed, or say who the call
+/// belongs to. The switch takes `_nolocal_` off the name of an exported variable, and `fsx_` is what
+/// mod_fsx tells itself.
 const NOT_FOR_ORGANISATIONS: &[&str] = &[
+    "_nolocal_",
     "api_",
+    "bridge_export",
+    "campon",
+    "export_vars",
+    "force_process_cdr",
+    "force_transfer",
+    "fsx_",
+    "nibble",
+    "origination_",
+    "process_cdr",
+    "signal_bond",
+    "sip_from_",
+    "sip_invite_",
+    "sip_redirect",
+    "sip_route_",
+    "valet_parking_",
     "bridge_post_",
     "bridge_pre_",
     "exec_",
@@ -167,6 +185,9 @@ const NOT_FOR_ORGANISATIONS: &[&str] = &[
     "transfer_on_fail",
     "transfer_after_bridge",
 ];
+
+/// What the parts that we ship remember on the call; nobody decides by it.
+const OWN_MARKS: &[&str] = &["fsx_recording"];
 
 /// Longest data of one application, in bytes: a hundred of these are read by the switch in a moment.
 const MAX_DATA: usize = 16 << 10;
@@ -191,7 +212,10 @@ pub fn variable(author: Author, name: &str, value: &str) -> Result<(), String> {
     }
     if author == Author::Organisation {
         let lower = name.to_ascii_lowercase();
-        if let Some(start) = NOT_FOR_ORGANISATIONS.iter().find(|start| lower.starts_with(**start)) {
+        let refused = NOT_FOR_ORGANISATIONS.iter().find(|start| lower.starts_with(**start));
+        if let Some(start) = refused
+            && !OWN_MARKS.contains(&name)
+        {
             return Err(format!("variable {name}: organisations may not set {start}…"));
         }
         if let Some(part) = RUNS_SOMETHING.iter().find(|part| lower.contains(**part)) {
@@ -352,6 +376,14 @@ mod tests {
             ("set", "execute_on_answer=system reboot", false, true),
             ("set", "Execute_On_Answer=system reboot", false, true),
             ("export", "nolocal:api_on_answer=x", false, true),
+            ("export", "_nolocal_group_confirm_key=exec", false, true),
+            ("export", "_NoLocal_group_confirm_file=system reboot", false, true),
+            ("set", "campon_fallback_exten=system:reboot", false, true),
+            ("set", "force_transfer_dialplan=inline", false, true),
+            ("export", "nolocal:sip_invite_req_uri=sip:900@elsewhere.example", false, true),
+            ("set", "sip_route_uri=sip:elsewhere.example", false, true),
+            ("set", "fsx_gateway_id=7", false, true),
+            ("set", "fsx_recording=on", true, true),
             ("set", "rmOrgID=12", false, true),
             ("set", "a=${caller_id_number}", false, false),
             ("system", "reboot", false, false),

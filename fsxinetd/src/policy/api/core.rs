@@ -68,7 +68,9 @@ fn check_path(path: &str) -> Result<(), String> {
             char::from(odd).escape_default()
         ));
     }
-    if path.split('/').any(|part| part == ".." || part == ".") {
+    // Some servers take off what follows a semicolon, and walk up then.
+    let walks = |part: &str| matches!(part.split(';').next(), Some("." | ".."));
+    if path.split('/').any(walks) {
         return Err("path: holds . or ..".to_owned());
     }
     Ok(())

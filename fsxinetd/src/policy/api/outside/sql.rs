@@ -105,6 +105,10 @@ impl<'a> Words<'a> {
             }
             return Err("a text has no end".to_owned());
         }
+        if c == '[' {
+            // One engine reads it as the beginning of a name that may hold quotes.
+            return Err("write names without [ ]".to_owned());
+        }
         let name = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
         let length: usize = if name(c) {
             self.rest.chars().take_while(|c| name(*c)).map(char::len_utf8).sum()
@@ -157,6 +161,7 @@ mod tests {
             ";",
             "1",
             "ATTACH DATABASE '/x' AS y",
+            "SELECT 1 AS [']; ATTACH '/x' AS y; --']",
             "/**/ ATTACH '/x' AS y",
             "DETACH y",
             "PRAGMA writable_schema = 1",
