@@ -18,13 +18,13 @@ mod converse;
 #[cfg(test)]
 mod cut_tests;
 pub mod facts;
+#[cfg(test)]
+mod parts_tests;
 mod queued;
 #[cfg(test)]
 mod queued_tests;
 #[cfg(test)]
 mod session_tests;
-#[cfg(test)]
-mod parts_tests;
 #[cfg(test)]
 mod talk_tests;
 #[cfg(test)]

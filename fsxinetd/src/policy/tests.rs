@@ -510,7 +510,8 @@ async fn a_machine_does_not_grow_with_its_runs() {
             let call = Arc::new(Call { facts, task: String::new(), ..Call::default() });
             let deadline = Instant::now() + Duration::from_secs(10);
             let world = Arc::clone(&world) as Arc<dyn api::World>;
-            let run = run::Run::new(Phase::Route, call, Arc::clone(&bundle), world, deadline, &limits);
+            let run =
+                run::Run::new(Phase::Route, call, Arc::clone(&bundle), world, deadline, &limits);
             let ended = vm.execute(&Arc::new(run), &entry).await;
             assert_eq!(ended.is_ok(), n % 10 != 0, "run {n}: {ended:?}");
         }

@@ -213,4 +213,3 @@ fn saying(part: &str, options: &str) -> String {
 async fn says(part: &str, options: &str, scene: Scene) -> Vec<String> {
     once(&saying(part, options), scene).await
 }
-
