@@ -27,7 +27,7 @@ pub struct ListArgs {
 /// Options of `activate`.
 #[derive(Debug, Args)]
 pub struct ActivateArgs {
-    /// Folder of the bundle; or an OrgID or "default" for its folder in [policy] dir
+    /// Folder of the bundle; or an OrgID or "default" for its folder in `dir` of the section policy
     #[arg(value_name = "DIR")]
     dir: String,
     /// Whose the bundle is; by the folder's name where not given

@@ -3,12 +3,12 @@
 //!
 //! An author sees what a policy would do before any call depends on it, and its tests run in
 //! milliseconds. Nothing of the script's side is a copy: the machine is [`super::vm`]'s, the switch's
-//! end of the [`line`](super::line) speaks the event socket's bytes, and what the policy decides goes
+//! end of the [`super::line`] speaks the event socket's bytes, and what the policy decides goes
 //! through the same encoder as a live answer.
 //!
 //! - [`scene`]: who calls, and what everybody answers;
 //! - [`switch`]: the channel; [`world`]: everything else; [`trace`]: what happened;
-//! - [`report`]: the trace for people; [`suite`]: tests of a bundle.
+//! - [`mod@report`]: the trace for people; [`suite`]: tests of a bundle.
 
 pub mod report;
 pub mod scene;
