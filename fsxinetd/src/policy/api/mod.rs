@@ -20,6 +20,7 @@ mod os;
 pub mod outside;
 mod parts;
 mod schedule;
+mod search;
 mod time;
 mod world;
 
@@ -49,7 +50,8 @@ pub(super) fn install(lua: &Lua, current: &Current) -> mlua::Result<()> {
         globals.raw_set(table, refusing(lua, table)?)?;
     }
     os::install(lua, current)?;
-    bits::install(lua)
+    bits::install(lua)?;
+    search::install(lua)
 }
 
 /// Puts our own names into `fsx`.

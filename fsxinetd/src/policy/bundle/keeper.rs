@@ -168,9 +168,7 @@ impl Keeper {
         by: By,
     ) -> Result<(), Vec<Fault>> {
         let bundle = (self.check)(files, name)?;
-        let put = shelf
-            .keep(name, &bundle.version, files, by)
-            .and_then(|version| shelf.activate(name, version));
+        let put = put(shelf, name, &bundle, files, by);
         put.map_err(|error| vec![Fault::of("", error.to_string())])
     }
 
@@ -214,8 +212,14 @@ impl Keeper {
         for offer in offers {
             let name = offer.org.to_string();
             let Some(files) = &offer.files else { continue };
-            match self.admit(shelf, &name, files, By::Core) {
-                Ok(()) => {}
+            match (self.check)(files, &name) {
+                Ok(bundle) => {
+                    // The store is at fault, not the bundle: it is tried again when next asked for.
+                    if let Err(error) = put(shelf, &name, &bundle, files, By::Core) {
+                        faults.push(Fault::of("", error.to_string()).line_in(&name));
+                        continue;
+                    }
+                }
                 Err(found) => faults.extend(found.iter().map(|f| f.line_in(&name))),
             }
             // Taken or refused, it has been looked at.
@@ -246,6 +250,18 @@ impl Keeper {
     pub fn of_the_folder(&self) -> Vec<String> {
         set::names(&self.dir).map(|(names, _)| names).unwrap_or_default()
     }
+}
+
+/// Keeps a version of a checked bundle and puts it in force.
+fn put(
+    shelf: &Shelf,
+    name: &str,
+    bundle: &Bundle,
+    files: &Files,
+    by: By,
+) -> Result<(), ShelfError> {
+    let version = shelf.keep(name, &bundle.version, files, by)?;
+    shelf.activate(name, version)
 }
 
 /// The bundle of a kept version; the one in force where it is the same.

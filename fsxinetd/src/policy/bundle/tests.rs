@@ -248,6 +248,30 @@ async fn bundles_from_the_core_api() {
 }
 
 #[tokio::test]
+async fn a_bundle_that_found_no_place_is_taken_once_there_is_one() {
+    let dir = tempfile::tempdir().expect("a folder");
+    std::fs::create_dir(dir.path().join("policies")).expect("a folder");
+    // A file where the versions of 37 are to be kept, as good as a disk without room.
+    let blocked = dir.path().join("store/37/versions");
+    std::fs::create_dir_all(dir.path().join("store/37")).expect("a folder");
+    std::fs::write(&blocked, "").expect("written");
+    let api = Api::default();
+    api.offer(&[(37, "1", "1")]);
+    let (url, _server) = api.serve().await;
+    let config = config::Policy { source: url, ..config::Policy::default() };
+    let keeper = keeper_of(dir.path());
+    let mut fetch = Fetch::from_config(&config).expect("a source").expect("one");
+    let place = Place::default();
+    fetch.once(&keeper).await;
+    place.put(keeper.glance(&place.bundles()).set);
+    assert_eq!(place.version("37"), "");
+    std::fs::remove_file(&blocked).expect("removed");
+    fetch.once(&keeper).await;
+    place.put(keeper.glance(&place.bundles()).set);
+    assert_eq!(place.version("37"), "1");
+}
+
+#[tokio::test]
 async fn what_is_no_list_changes_nothing() {
     let dir = tempfile::tempdir().expect("a folder");
     std::fs::create_dir(dir.path().join("policies")).expect("a folder");
