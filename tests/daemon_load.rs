@@ -51,6 +51,7 @@ fn idle_calls_cost_little() {
     let calls = load::idle_calls(daemon.event_socket(), &data, told, CALLS);
     let grown = load::resident(daemon.pid()).saturating_sub(before);
     let each = grown / CALLS as u64;
+    println!("{each} bytes a call");
     assert!(each < 64 << 10, "{each} bytes a call");
     let (_, metrics) = daemon.get("/metrics");
     assert!(metrics.contains("fsxinetd_esl_calls 500"), "{metrics}");

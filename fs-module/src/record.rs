@@ -147,8 +147,10 @@ pub(crate) fn retry(world: &World) {
             }
             // The switch ends while we try: nobody comes after us.
             Err(error) if world.stopping() => lost(world, &record, &error),
-            Err(_) => {
-                world.waiting.put_back(record);
+            Err(error) => {
+                if let Err(record) = world.waiting.put_back(record) {
+                    lost(world, &record, &error);
+                }
                 break;
             }
         }
@@ -162,7 +164,7 @@ pub(crate) fn retry(world: &World) {
 /// The switch ends: what still waits and finds no place now is written into the log.
 pub(crate) fn give_up(world: &World) {
     retry(world);
-    while let Some(record) = world.waiting.take() {
+    for record in world.waiting.close() {
         lost(world, &record, "the switch ends");
     }
 }

@@ -16,36 +16,56 @@ const MOST: usize = 10_000;
 
 /// The records, the earliest first.
 #[derive(Debug, Default)]
-pub(crate) struct Waiting(Mutex<VecDeque<CallRecord>>);
+pub(crate) struct Waiting(Mutex<Queue>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    records: VecDeque<CallRecord>,
+    /// Nobody comes any more to take them out. Behind the same lock as the records, so that none can
+    /// slip in after the last look.
+    closed: bool,
+}
 
 impl Waiting {
-    /// Keeps a record. Gives it back when there are too many.
+    /// Keeps a record. Gives it back when there are too many, or nobody will try it again.
     pub(crate) fn keep(&self, record: CallRecord) -> Result<(), Box<CallRecord>> {
-        let mut records = self.lock();
-        if records.len() >= MOST {
+        let mut queue = self.lock();
+        if queue.closed || queue.records.len() >= MOST {
             return Err(Box::new(record));
         }
-        records.push_back(record);
+        queue.records.push_back(record);
         Ok(())
     }
 
     /// Takes the earliest out, to try it again.
     pub(crate) fn take(&self) -> Option<CallRecord> {
-        self.lock().pop_front()
+        self.lock().records.pop_front()
     }
 
-    /// Puts it back as the earliest: trying it again was in vain.
-    pub(crate) fn put_back(&self, record: CallRecord) {
-        self.lock().push_front(record);
+    /// Puts it back as the earliest: trying it again was in vain. Gives it back when nobody will once more.
+    pub(crate) fn put_back(&self, record: CallRecord) -> Result<(), Box<CallRecord>> {
+        let mut queue = self.lock();
+        if queue.closed {
+            return Err(Box::new(record));
+        }
+        queue.records.push_front(record);
+        Ok(())
+    }
+
+    /// Takes no more records, and gives those that are left.
+    pub(crate) fn close(&self) -> VecDeque<CallRecord> {
+        let mut queue = self.lock();
+        queue.closed = true;
+        std::mem::take(&mut queue.records)
     }
 
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
-        self.lock().len()
+        self.lock().records.len()
     }
 
     /// Whole at every step, so a panic under the lock spoils nothing.
-    fn lock(&self) -> MutexGuard<'_, VecDeque<CallRecord>> {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -72,7 +92,22 @@ mod tests {
         assert_eq!(waiting.keep(record(MOST)).expect_err("too many").id, MOST.to_string());
         let first = waiting.take().expect("the earliest");
         assert_eq!((first.id.as_str(), waiting.len()), ("0", MOST - 1));
-        waiting.put_back(first);
+        waiting.put_back(first).expect("there is room");
         assert_eq!(waiting.take().map(|record| record.id).as_deref(), Some("0"));
+    }
+
+    #[test]
+    fn none_slips_in_after_the_last_look() {
+        let waiting = Waiting::default();
+        for id in 0..3 {
+            waiting.keep(record(id)).expect("there is room");
+        }
+        // Housekeeping has one in its hand as the switch ends.
+        let held = waiting.take().expect("the earliest");
+        let left: Vec<_> = waiting.close().into_iter().map(|record| record.id).collect();
+        assert_eq!(left, ["1", "2"]);
+        assert_eq!(waiting.put_back(held).expect_err("closed").id, "0");
+        assert_eq!(waiting.keep(record(3)).expect_err("closed").id, "3");
+        assert_eq!((waiting.len(), waiting.take().is_none()), (0, true));
     }
 }

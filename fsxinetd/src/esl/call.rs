@@ -160,6 +160,7 @@ pub(super) async fn converse(
             return broken.label();
         }
     };
+    let data = Arc::new(data);
     let (word, result) = attend(line, admitted, &data, rooms).await;
     match result {
         Ok(()) => word,
@@ -205,7 +206,7 @@ async fn greet(line: &mut Peer, admitted: &Admitted) -> Result<ChannelData, Brok
 async fn attend(
     line: Peer,
     admitted: &Admitted,
-    data: &ChannelData,
+    data: &Arc<ChannelData>,
     rooms: &Rooms,
 ) -> (&'static str, Result<(), Broken>) {
     let started = Instant::now();
@@ -234,8 +235,8 @@ async fn attend(
         return ("emergency", line.finish(esl::EXIT).await);
     }
     let arguments = facts::arguments(data);
-    let question =
-        Arc::new(Call { facts: asked.facts, task: task.to_owned(), arguments, ..Call::default() });
+    let (facts, told, task) = (asked.facts, Some(Arc::clone(data)), task.to_owned());
+    let question = Arc::new(Call { facts, told, task, arguments, ..Call::default() });
     run(line, data, rooms, question, started).await
 }
 
@@ -243,7 +244,7 @@ async fn attend(
 /// sends what it decided.
 async fn run(
     mut line: Peer,
-    data: &ChannelData,
+    data: &Arc<ChannelData>,
     rooms: &Rooms,
     question: Arc<Call>,
     started: Instant,
@@ -262,7 +263,7 @@ async fn run(
     {
         tokio::spawn(afterwards(
             hangup,
-            end.last_words().unwrap_or_else(|| data.clone()),
+            end.last_words().unwrap_or_else(|| ChannelData::clone(data)),
             rooms.site.clone(),
         ));
     }
@@ -314,8 +315,9 @@ async fn run(
 /// Tells the hangup phase how the call ended, as the switch described it last.
 async fn afterwards(hangup: Hangup, told: ChannelData, site: Site) {
     let now_us = routing::now().saturating_mul(1_000_000);
-    let vars = facts::read(&told, &site, routing::now()).map(|asked| asked.facts.vars);
-    hangup.run(Ended::of(&told, now_us), vars.unwrap_or_default()).await;
+    let ended = Ended::of(&told, now_us);
+    let known = facts::read(&told, &site, routing::now()).is_ok();
+    hangup.run(ended, known.then_some(told)).await;
 }
 
 fn word(outcome: &Outcome) -> &'static str {

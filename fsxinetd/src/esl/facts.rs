@@ -14,7 +14,7 @@ const MAX_ARGUMENTS: usize = 128;
 /// What a call says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// Facts, with every channel variable in `vars`.
+    /// Facts, without the channel variables, which whoever has the call's data has.
     pub facts: WireFacts,
     /// The dialplan already knows that it is an emergency call.
     pub emergency: bool,
@@ -52,14 +52,6 @@ pub fn read(data: &ChannelData, site: &Site, at: i64) -> Result<Asked, String> {
     };
     let called = text("rmDialledNumber").or_else(|| text("destination_number")).unwrap_or_default();
     let emergency = var("rmEmergencyNumber").is_some_and(|value| is_true(value) || value == called);
-    let mut vars: std::collections::BTreeMap<_, _> =
-        data.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    // What session:getVariable finds in the caller's profile.
-    for name in PROFILE {
-        if let Some(value) = data.variable(name) {
-            vars.entry((*name).to_owned()).or_insert_with(|| value.to_owned());
-        }
-    }
     let facts = WireFacts {
         call_id: data.uuid().to_owned(),
         caller: text("rmNumberNormalised")
@@ -78,25 +70,10 @@ pub fn read(data: &ChannelData, site: &Site, at: i64) -> Result<Asked, String> {
         profile: text("fsx_profile").filter(|name| fsx_core::Profile::parse(name).is_ok()),
         lrn: text("fsx_lrn"),
         max_attempts: var("fsx_max_attempts").and_then(|n| n.parse().ok()).unwrap_or(0),
-        vars,
+        vars: Default::default(),
     };
     Ok(Asked { facts, emergency })
 }
-
-const PROFILE: &[&str] = &[
-    "destination_number",
-    "caller_id_number",
-    "caller_id_name",
-    "ani",
-    "rdnis",
-    "network_addr",
-    "username",
-    "context",
-    "dialplan",
-    "source",
-    "channel_name",
-    "uuid",
-];
 
 /// What FreeSWITCH takes for true: a word, or a number that is not zero.
 fn is_true(text: &str) -> bool {

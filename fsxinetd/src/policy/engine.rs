@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use fsx_wire::esl::ChannelData;
 use metrics::{counter, gauge, histogram};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -369,12 +370,10 @@ pub struct Hangup {
 }
 
 impl Hangup {
-    /// Runs it: the call has ended, and `vars` is what is known of it now. What the script returns
-    /// changes nothing, and its failure is a line in the log.
-    pub async fn run(self, ended: Ended, vars: impl IntoIterator<Item = (String, String)>) {
-        let mut call = Call::clone(&self.call);
-        call.facts.vars.extend(vars);
-        call.ended = Some(ended);
+    /// Runs it: the call has ended, and `last` is how the switch described it then. What the script
+    /// returns changes nothing, and its failure is a line in the log.
+    pub async fn run(self, ended: Ended, last: Option<ChannelData>) {
+        let call = self.call.at_its_end(last, ended);
         let (org, task, id) = (call.facts.org, call.task.clone(), call.facts.call_id.clone());
         let within = Duration::from_secs(3_600);
         let (engine, call) = (&self.engine, Arc::new(call));

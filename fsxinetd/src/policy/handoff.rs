@@ -7,8 +7,8 @@
 //! applications would transfer a call, run something or read a file are looked at by value.
 
 use fsx_wire::esl::Action;
-use fsx_wire::message::WireFacts;
 
+use super::Call;
 use super::screen::plain_sound;
 
 /// Where recordings lie, as the switch knows it. Scripts may not set it.
@@ -48,20 +48,20 @@ const SOUNDS: &[&str] = &[
 
 /// Names that the organisation's own things on the switch end in: the domain that the call came
 /// with, and the organisation's number.
-fn domains(facts: &WireFacts) -> impl Iterator<Item = String> {
-    let named = facts.vars.get("domain_name").filter(|name| !name.is_empty()).cloned();
-    named.into_iter().chain([facts.org.to_string()])
+fn domains(call: &Call) -> impl Iterator<Item = String> {
+    let named = call.variable("domain_name").filter(|name| !name.is_empty()).map(str::to_owned);
+    named.into_iter().chain([call.facts.org.to_string()])
 }
 
 /// Whether `domain` is the organisation's own.
 ///
 /// # Errors
 /// That it is not, with those that are.
-pub(super) fn domain(facts: &WireFacts, domain: &str) -> Result<(), String> {
-    if domains(facts).any(|own| own == domain) {
+pub(super) fn domain(call: &Call, domain: &str) -> Result<(), String> {
+    if domains(call).any(|own| own == domain) {
         return Ok(());
     }
-    let own = domains(facts).collect::<Vec<_>>().join(" or ");
+    let own = domains(call).collect::<Vec<_>>().join(" or ");
     Err(format!("the domain {domain} is not this organisation's; expected {own}"))
 }
 
@@ -72,7 +72,7 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 /// Whether an organisation's script may have this run; `None` where it is not for here to say.
-pub(super) fn action(facts: &WireFacts, action: &Action) -> Option<Result<(), String>> {
+pub(super) fn action(call: &Call, action: &Action) -> Option<Result<(), String>> {
     let (app, data) = (action.app.as_str(), action.data.as_str());
     let words: Vec<&str> = data.split(' ').collect();
     let said = match app {
@@ -81,37 +81,37 @@ pub(super) fn action(facts: &WireFacts, action: &Action) -> Option<Result<(), St
                 if ["check", "auth", "auth_only"].contains(&profile.to_ascii_lowercase().as_str()) {
                     Err("organisations' policies may leave messages only".to_owned())
                 } else {
-                    domain(facts, own)
+                    domain(call, own)
                 }
             }
             _ => Err("expected \"<profile> <domain> <mailbox>\"".to_owned()),
         },
         "callcenter" => match words.as_slice() {
-            [queue] => own_queue(facts, queue),
+            [queue] => own_queue(call, queue),
             _ => Err("expected \"<queue>@<domain>\"".to_owned()),
         },
         "fifo" => match words.as_slice() {
             [queue, "in", sounds @ ..] if sounds.len() <= 2 => {
                 match sounds.iter().find(|sound| **sound != "undef" && !plays(sound)) {
                     Some(sound) => Err(format!("\"{sound}\" is no sound that a policy may play")),
-                    None => own_queue(facts, queue),
+                    None => own_queue(call, queue),
                 }
             }
             _ => Err("expected \"<queue>@<domain> in [announcement [music]]\"".to_owned()),
         },
-        "record_session" => recording(facts, &words),
+        "record_session" => recording(call, &words),
         "stop_record_session"
         | "record_session_mask"
         | "record_session_unmask"
         | "record_session_pause"
         | "record_session_resume" => match words.as_slice() {
-            [path] => own_recording(facts, path),
+            [path] => own_recording(call, path),
             _ => Err("expected the recording's path".to_owned()),
         },
         "bridge" => {
             let others = |part: &str| {
                 let (_, at) = part.trim().strip_prefix("user/")?.split_once('@')?;
-                domain(facts, at).err()
+                domain(call, at).err()
             };
             // Whom else it may ring is for the screen to say.
             Err(data.split(['|', ',']).find_map(others)?)
@@ -121,15 +121,15 @@ pub(super) fn action(facts: &WireFacts, action: &Action) -> Option<Result<(), St
     Some(said.map_err(|why| format!("{app}: {why}")))
 }
 
-fn own_queue(facts: &WireFacts, queue: &str) -> Result<(), String> {
+fn own_queue(call: &Call, queue: &str) -> Result<(), String> {
     match queue.split_once('@') {
-        Some((name, own)) if is_name(name) => domain(facts, own),
+        Some((name, own)) if is_name(name) => domain(call, own),
         _ => Err("expected \"<queue>@<domain>\"".to_owned()),
     }
 }
 
-fn own_recording(facts: &WireFacts, path: &str) -> Result<(), String> {
-    let folder = format!("{RECORDINGS}{}/", facts.org);
+fn own_recording(call: &Call, path: &str) -> Result<(), String> {
+    let folder = format!("{RECORDINGS}{}/", call.facts.org);
     match path.strip_prefix(&folder) {
         Some(file) if is_name(file) => Ok(()),
         _ => Err(format!("expected a file in {folder}")),
@@ -137,10 +137,10 @@ fn own_recording(facts: &WireFacts, path: &str) -> Result<(), String> {
 }
 
 /// `<path> [+<seconds>] [{NAME=value,…}]`.
-fn recording(facts: &WireFacts, words: &[&str]) -> Result<(), String> {
+fn recording(call: &Call, words: &[&str]) -> Result<(), String> {
     let (path, mut rest) =
         words.split_first().ok_or_else(|| "expected the recording's path".to_owned())?;
-    own_recording(facts, path)?;
+    own_recording(call, path)?;
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if let [limit, more @ ..] = rest
         && limit.strip_prefix('+').is_some_and(digits)
@@ -208,14 +208,16 @@ pub(super) fn variable(name: &str, value: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fsx_wire::message::WireFacts;
 
-    fn facts() -> WireFacts {
+    fn call() -> Call {
         let vars = [("domain_name".to_owned(), "acme.example".to_owned())];
-        WireFacts { org: 37, vars: vars.into(), ..WireFacts::default() }
+        let facts = WireFacts { org: 37, vars: vars.into(), ..WireFacts::default() };
+        Call { facts, ..Call::default() }
     }
 
     fn may(app: &str, data: &str) -> Option<bool> {
-        action(&facts(), &Action::new(app, data)).map(|said| said.is_ok())
+        action(&call(), &Action::new(app, data)).map(|said| said.is_ok())
     }
 
     #[test]

@@ -17,6 +17,7 @@
 pub mod api;
 mod budget;
 pub mod bundle;
+mod call;
 mod ended;
 pub mod engine;
 mod freeswitch;
@@ -35,14 +36,10 @@ mod talk;
 mod vm;
 
 pub use bundle::{Bundle, BundleSet};
+pub use call::Call;
 pub use ended::Ended;
 pub use engine::{Engine, Limits};
 pub use outcome::{Failure, Outcome, Verdict};
-
-use std::sync::Arc;
-
-use fsx_wire::message::WireFacts;
-use fsx_wire::xml::XmlQuery;
 
 /// When in a call a script runs, which says what it may do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -74,22 +71,6 @@ impl Phase {
             Self::Hangup => "hangup",
         }
     }
-}
-
-/// The call that a script is asked about.
-#[derive(Clone, Debug, Default)]
-pub struct Call {
-    /// Its facts. `vars` holds the channel variables that the script may read.
-    pub facts: WireFacts,
-    /// Task or policy by name; empty takes the organisation's own for the phase.
-    pub task: String,
-    /// Words after the task, for `argv`.
-    pub arguments: Vec<String>,
-    /// How it ended, in the hangup phase.
-    pub ended: Option<Ended>,
-    /// The piece of XML that FreeSWITCH asks for, where it is about that: `XML_REQUEST` and
-    /// `params`.
-    pub look_up: Option<Arc<XmlQuery>>,
 }
 
 #[cfg(test)]

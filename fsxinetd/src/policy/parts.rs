@@ -234,14 +234,13 @@ fn user(run: &Run, user: &str, domain: Option<String>) -> Result<String, String>
     if !handoff::is_name(user) {
         return Err(format!("user: \"{user}\" is no name of a user"));
     }
-    let facts = &run.call.facts;
-    let own = facts.vars.get("domain_name").filter(|name| !name.is_empty()).cloned();
+    let own = run.call.variable("domain_name").filter(|name| !name.is_empty()).map(str::to_owned);
     let Some(domain) = domain.or(own) else { return Ok(format!("user/{user}")) };
     if !handoff::is_name(&domain) {
         return Err(format!("domain: \"{domain}\" is no domain"));
     }
     if run.author() == Author::Organisation {
-        handoff::domain(facts, &domain)?;
+        handoff::domain(&run.call, &domain)?;
     }
     Ok(format!("user/{user}@{domain}"))
 }

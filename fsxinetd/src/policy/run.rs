@@ -10,6 +10,7 @@ use fsx_wire::esl::{Action, ChannelData};
 
 use super::api::{Asker, LogLevel, World};
 use super::bundle::Bundle;
+use super::call::find;
 use super::engine::Limits;
 use super::handoff;
 use super::line::{Deadline, Line};
@@ -253,7 +254,7 @@ impl Run {
             return data.variable(name).filter(|value| !value.is_empty()).map(str::to_owned);
         }
         drop(state);
-        find(&self.call.facts.vars, name).filter(|value| !value.is_empty()).map(str::to_owned)
+        self.call.variable(name).filter(|value| !value.is_empty()).map(str::to_owned)
     }
 
     pub(super) fn set_variable(&self, name: &str, value: &str) -> Result<(), String> {
@@ -288,7 +289,7 @@ impl Run {
             (state.given.clone(), action.app == "bridge" && state.dials.contains(&action.data))
         };
         let handed = match self.author() {
-            Author::Organisation => handoff::action(&self.call.facts, action),
+            Author::Organisation => handoff::action(&self.call, action),
             Author::Platform => None,
         };
         match handed {
@@ -459,10 +460,4 @@ impl Run {
         let mut state = self.state();
         (std::mem::take(&mut state.vars), std::mem::take(&mut state.actions))
     }
-}
-
-fn find<'a>(vars: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
-    vars.get(name)
-        .or_else(|| vars.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v))
-        .map(String::as_str)
 }

@@ -109,6 +109,27 @@ async fn verdicts() {
 }
 
 #[tokio::test]
+async fn a_calls_variables_are_there_when_asked_for() {
+    let rig = Rig::script(
+        "local own = call
+         assert(getmetatable(own) == false and not pcall(setmetatable, own, {}))
+         assert(own.nothing == nil and rawget(own, 'vars') == nil)
+         local seen = {}
+         for name, value in pairs(own.vars) do seen[name] = value end
+         assert(seen.rmOrgID == '0' and seen.caller_id_name == 'Åsa')
+         assert(next(own.vars) ~= nil and call.vars.rmOrgID == '0' and own.vars == own.vars)
+         own.vars.rmOrgID = '7'
+         assert(own.vars.rmOrgID == '7' and session:getVariable('rmOrgID') == '0')
+         own.vars = nil
+         assert(own.vars == nil and getmetatable(own) == nil)",
+    );
+    rig.call().await.expect("fine");
+    let all = "local found for name, value in call do if name == 'vars' then found = value end end
+               assert(found.rmOrgID == '0' and found == call.vars)";
+    Rig::script(all).call().await.expect("fine");
+}
+
+#[tokio::test]
 async fn what_a_call_script_does_is_collected_in_order() {
     let rig = Rig::script(
         "session:setVariable('ringback', 'x')

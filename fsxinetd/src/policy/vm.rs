@@ -41,6 +41,7 @@ return result, rawget(env, 'ACTIONS')";
 pub(super) struct Vm {
     lua: Lua,
     current: Current,
+    until_asked: Table,
     meter: Arc<Meter>,
     driver: Vec<u8>,
     limits: Limits,
@@ -60,6 +61,7 @@ impl Vm {
         let current = Current::default();
         host::install(&lua, &current)?;
         lua.globals().raw_set("session", Session(current.clone()))?;
+        let until_asked = until_asked(&lua, &current)?;
         lua.sandbox(true)?;
         lua.set_memory_limit(limits.memory_mib as usize * (1 << 20))?;
 
@@ -76,7 +78,7 @@ impl Vm {
             Tick::Stop => Err(Error::runtime("the budget is used up")),
         });
         let driver = Compiler::new().compile(DRIVER)?;
-        Ok(Self { lua, current, meter, driver, limits })
+        Ok(Self { lua, current, until_asked, meter, driver, limits })
     }
 
     /// Bytes in use once all garbage is gone.
@@ -144,11 +146,11 @@ impl Vm {
     /// A Lua thread with globals of its own, ready to run.
     fn prepare(&self, run: &Arc<Run>, entry: &Entry) -> mlua::Result<Thread> {
         let (run, entry, driver) = (Arc::clone(run), entry.clone(), self.driver.clone());
-        let current = self.current.clone();
+        let (current, until_asked) = (self.current.clone(), self.until_asked.clone());
         // Globals belong to a Lua thread and what is made on it, so everything is made inside.
         let setup = self.lua.create_function(move |lua, ()| {
             let globals = lua.globals();
-            let call = call_table(lua, &run)?;
+            let call = call_table(lua, &run, &until_asked)?;
             globals.raw_set("call", &call)?;
             let argv = lua.create_table()?;
             argv.raw_set(0, entry.file.as_str())?;
@@ -263,7 +265,7 @@ impl<F: Future> Future for Metered<'_, F> {
 }
 
 /// `call`: the facts, under the names of the documentation.
-fn call_table(lua: &Lua, run: &Run) -> mlua::Result<Table> {
+fn call_table(lua: &Lua, run: &Run, until_asked: &Table) -> mlua::Result<Table> {
     let facts = &run.call.facts;
     let call = lua.create_table()?;
     call.raw_set("id", facts.call_id.as_str())?;
@@ -276,15 +278,54 @@ fn call_table(lua: &Lua, run: &Run) -> mlua::Result<Table> {
     call.raw_set("at", facts.at)?;
     call.raw_set("task", run.call.task.as_str())?;
     call.raw_set("phase", run.phase.as_str())?;
-    let vars = lua.create_table()?;
-    for (name, value) in &facts.vars {
-        vars.raw_set(name.as_str(), value.as_str())?;
-    }
-    call.raw_set("vars", vars)?;
     if let Some(ended) = &run.call.ended {
         call.raw_set("ended", ended.table(lua)?)?;
     }
+    call.set_metatable(Some(until_asked.clone()))?;
     Ok(call)
+}
+
+/// The metatable that `call` has until its `vars` are asked for: many scripts never do, and a call
+/// that is held for hours would keep a hundred of them. After that `call` is a table like any other.
+fn until_asked(lua: &Lua, current: &Current) -> mlua::Result<Table> {
+    let until = lua.create_table()?;
+    let run = current.clone();
+    let index = lua.create_function(move |lua, (call, name): (Table, Value)| {
+        let asked = name.as_string().is_some_and(|name| name.as_bytes().as_ref() == b"vars");
+        // A file that is being loaded looks names up ahead, before the run is in hand.
+        if !asked || run.in_hand().is_err() {
+            return Ok(Value::Nil);
+        }
+        fill(lua, &run, &call)?;
+        call.raw_get("vars")
+    })?;
+    until.raw_set("__index", index)?;
+    let run = current.clone();
+    let next: Function = lua.globals().raw_get("next")?;
+    let iter = lua.create_function(move |lua, call: Table| {
+        fill(lua, &run, &call)?;
+        Ok((next.clone(), call))
+    })?;
+    until.raw_set("__iter", iter)?;
+    // The word for "not yours": a script can neither read nor change it.
+    until.raw_set("__metatable", false)?;
+    until.set_readonly(true);
+    Ok(until)
+}
+
+/// Makes `call.vars`, and of `call` an ordinary table.
+fn fill(lua: &Lua, current: &Current, call: &Table) -> mlua::Result<()> {
+    let run = current.in_hand()?;
+    call.set_metatable(None)?;
+    if call.raw_get::<Value>("vars")?.is_nil() {
+        let known = run.call.variables();
+        let vars = lua.create_table_with_capacity(0, known.len())?;
+        for (name, value) in known {
+            vars.raw_set(name, value)?;
+        }
+        call.raw_set("vars", vars)?;
+    }
+    Ok(())
 }
 
 /// `ACTIONS`: a list of `"app"`, `{"app"}` and `{"app", "data"}`.

@@ -59,7 +59,7 @@ fn of_call(run: &Run) -> Vec<(String, String)> {
         let fixed = fixed.map(|(name, value)| (name.to_owned(), value.clone()));
         return fixed.into_iter().chain(query.params.iter().cloned()).collect();
     }
-    let facts = &run.call.facts;
+    let (facts, vars) = (&run.call.facts, run.call.variables());
     let mut headers: Vec<(String, String)> = vec![
         ("Unique-ID".to_owned(), facts.call_id.clone()),
         ("Caller-Destination-Number".to_owned(), facts.called.clone()),
@@ -78,10 +78,10 @@ fn of_call(run: &Run) -> Vec<(String, String)> {
         ("Caller-Channel-Name", "channel_name"),
         ("Hunt-Context", "context"),
     ] {
-        let value = facts.vars.get(variable).cloned();
-        headers.extend(value.map(|value| (header.to_owned(), value)));
+        let value = vars.get(variable);
+        headers.extend(value.map(|value| (header.to_owned(), (*value).to_owned())));
     }
-    headers.extend(facts.vars.iter().map(|(n, v)| (format!("variable_{n}"), v.clone())));
+    headers.extend(vars.iter().map(|(n, v)| (format!("variable_{n}"), (*v).to_owned())));
     headers
 }
 

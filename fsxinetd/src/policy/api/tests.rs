@@ -505,7 +505,7 @@ async fn the_hangup_phase_is_of_the_version_that_the_call_began_with() {
     write(rig.dir.path(), &new);
     rig.engine.reload(&rig.config);
     let ended = Ended { cause: "USER_BUSY".to_owned(), ..Ended::default() };
-    hangup.run(ended, []).await;
+    hangup.run(ended, None).await;
     let verdict = rig.route().await.expect("fine").verdict;
     assert!(matches!(verdict, Verdict::Reject { cause: 1, .. }), "{verdict:?}");
 }

@@ -157,17 +157,19 @@ pub async fn play(
     let mut switch = Switch::new(scene, org, &trace);
     let data = ChannelData::new(&switch.describe());
     let at_s = scene.at_ms()? / 1_000;
+    let told = |data: &ChannelData| Some(Arc::new(data.clone()));
     let call = match phase {
         Phase::Call => {
             let asked = facts::read(&data, &stage.site, at_s)?;
-            Call { facts: asked.facts, task, arguments, ..Call::default() }
+            Call { facts: asked.facts, told: told(&data), task, arguments, ..Call::default() }
         }
         Phase::Route => {
             Call { facts: plain_facts(scene, org, at_s), task, arguments, ..Call::default() }
         }
         Phase::Hangup => {
             let facts = facts::read(&data, &stage.site, at_s)?.facts;
-            Call { facts, task, arguments, ended: Some(ended(scene, at_s)), ..Call::default() }
+            let (told, ended) = (told(&data), Some(ended(scene, at_s)));
+            Call { facts, told, task, arguments, ended, ..Call::default() }
         }
     };
     let budget = match phase {
