@@ -1,12 +1,13 @@
 //! One attempt at one gateway: dial, join, and say how it ended.
 
+use fsx_core::Nano;
 use fsx_wire::{answer::Route, record::AttemptRecord};
 
 use crate::{
     bill::{Bill, Spend},
     calls::LegUp,
     dialled,
-    host::{Cause, Channel, Event, Session, dial},
+    host::{Cause, Channel, Event, Session, core, dial},
     lcr::leg_variables,
     live::Counted,
     measure, passive,
@@ -42,6 +43,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) route: &'a Route,
     /// The caller id that may go to a trusted trunk only.
     pub(crate) withheld_cli: &'a str,
+    /// What the organisation sells the number for, where mod_lcr's names are in use and that is known.
+    pub(crate) sell: Option<Nano>,
     /// What it is billed by.
     pub(crate) bill: Bill,
     /// Its place at the gateway, given back when its leg ends.
@@ -57,7 +60,8 @@ pub(crate) fn make(
     attempt: Attempt<'_>,
 ) -> Outcome {
     let route = attempt.route;
-    let started_ms = fsx_seam::clock::utc_ms();
+    // By the clock of the legs: this host's own may be set while the call is up.
+    let started_ms = core::now_ms();
     let mut record = AttemptRecord {
         carrier_id: route.carrier_id,
         gateway_id: route.gateway_id,
@@ -70,14 +74,14 @@ pub(crate) fn make(
         ..AttemptRecord::default()
     };
     let failed = |mut record: AttemptRecord, cause: Cause| {
-        record.ended_ms = fsx_seam::clock::utc_ms().max(started_ms);
+        record.ended_ms = core::now_ms().max(started_ms);
         record.cause = cause.number();
         record.cause_name = cause.name();
         let sip_status = record.sip_status;
         world.calls.attempted(attempt.call, record);
         Outcome { answered: false, cause, sip_status }
     };
-    let Some(variables) = variables(setup, route, attempt.withheld_cli) else {
+    let Some(variables) = variables(setup, route, attempt.withheld_cli, attempt.sell) else {
         return failed(record, Cause::q850(28));
     };
     let channel = session.channel();
@@ -159,7 +163,7 @@ fn finish(record: &mut AttemptRecord, far: Channel<'_>) {
     // By the same clock, so that the duration is right; ours where it is not set yet.
     record.ended_ms = far
         .time_ms("hungup_time")
-        .unwrap_or_else(fsx_seam::clock::utc_ms)
+        .unwrap_or_else(core::now_ms)
         .max(record.answered_ms.unwrap_or(record.started_ms));
     let cause = match far.cause() {
         Cause::NONE => Cause::NORMAL_CLEARING,
@@ -180,13 +184,18 @@ fn charge(world: &World, record: &mut AttemptRecord, bill: Bill) {
 }
 
 /// The new leg's variables; `None` when the number must not be put into a dial string.
-fn variables(setup: &Setup, route: &Route, withheld_cli: &str) -> Option<Event> {
+fn variables(
+    setup: &Setup,
+    route: &Route,
+    withheld_cli: &str,
+    sell: Option<Nano>,
+) -> Option<Event> {
     if !dialled::is_safe(&route.number) || route.dial_string.is_empty() {
         return None;
     }
     let mut event = Event::bare()?;
     if setup.config.mod_lcr_names {
-        for (name, value) in leg_variables(route) {
+        for (name, value) in leg_variables(route, sell) {
             if !route.vars.contains_key(&name) {
                 event.add(&name, &value);
             }

@@ -68,7 +68,7 @@ impl register::Application for Bridge {
 fn run(world: &World, session: Session<'_>, number: Option<&str>) {
     let setup = world.setup();
     let channel = session.channel();
-    let started_ms = fsx_seam::clock::utc_ms();
+    let started_ms = crate::host::core::now_ms();
     let asked = Asked { number, ..Asked::default() };
     let routing = decision::make(world, &setup, session, asked);
     remember(world, started_ms, &routing);
@@ -101,6 +101,8 @@ fn try_all(
 ) -> Option<Cause> {
     let channel = session.channel();
     let mut last = Cause::q850(FAULT);
+    // For `lcr_user_rate`, which nobody else asks for.
+    let sell = setup.config.mod_lcr_names.then(|| attempts.sell_price(&routing.facts)).flatten();
     let mut turns: VecDeque<Turn> = (0..attempts.len()).map(Turn::first).collect();
     let mut made = 0;
     while let Some(Turn { n, put_off }) = turns.pop_front() {
@@ -142,6 +144,7 @@ fn try_all(
                 call: &routing.facts.call_id,
                 route: &route,
                 withheld_cli: &withheld_cli,
+                sell,
                 bill: Bill::of(routing.facts.org, &route, attempts.reference_s()),
                 counted,
             },

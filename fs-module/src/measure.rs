@@ -10,7 +10,7 @@ use fsx_seam::clock;
 use fsx_wire::record::AttemptRecord;
 
 use crate::{
-    host::{Cause, Channel, Session},
+    host::{Cause, Channel, Session, core},
     live::{self, Ended},
     passive, vars,
     world::{Setup, World},
@@ -102,7 +102,7 @@ pub(crate) fn leg_over(world: &World, session: Session<'_>) {
         return;
     };
     answered(world, &setup, gateway_id);
-    let ended_ms = leg.time_ms("hungup_time").unwrap_or_else(clock::utc_ms);
+    let ended_ms = leg.time_ms("hungup_time").unwrap_or_else(core::now_ms);
     let answered_ms = Some(answered_ms);
     talk(world, &AttemptRecord { gateway_id, answered_ms, ended_ms, ..AttemptRecord::default() });
 }

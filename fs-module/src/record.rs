@@ -93,7 +93,10 @@ fn record_of(setup: &Setup, session: Session<'_>, call: Call, store_only: bool) 
     if store_only {
         vars.insert(setup.config.names.store_only.clone(), "true".to_owned());
     }
-    let now_ms = fsx_seam::clock::utc_ms();
+    // FreeSWITCH's own clock can be set too, by command; a record's times never run backwards.
+    let started_ms = channel.time_ms("created_time").unwrap_or(call.started_ms);
+    let answered_ms = channel.time_ms("answered_time").map(|ms| ms.max(started_ms));
+    let ended_ms = channel.time_ms("hungup_time").unwrap_or_else(host::core::now_ms);
     CallRecord {
         id: call.facts.call_id.clone(),
         switch: "freeswitch".to_owned(),
@@ -106,9 +109,9 @@ fn record_of(setup: &Setup, session: Session<'_>, call: Call, store_only: bool) 
         decision: call.decision.to_owned(),
         emergency: call.emergency,
         attempts: call.attempts,
-        started_ms: channel.time_ms("created_time").unwrap_or(call.started_ms),
-        answered_ms: channel.time_ms("answered_time"),
-        ended_ms: channel.time_ms("hungup_time").unwrap_or(now_ms),
+        started_ms,
+        answered_ms,
+        ended_ms: ended_ms.max(answered_ms.unwrap_or(started_ms)),
         cause: cause.number(),
         cause_name: cause.name(),
         vars,

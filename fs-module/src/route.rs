@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use fsx_core::{
-    Candidate, Country, Decision, Plan, Reject,
+    Candidate, Country, Decision, Nano, Plan, Reject,
     data::{Index, LiveView, NoLive, RoutingData},
     emergency, render, standing,
 };
@@ -88,9 +88,18 @@ impl Attempts {
         if let Some((data, plan)) = &self.plan
             && let Some(candidate) = plan.routes().get(n)
         {
-            return Some(Route::new(data.routing(), &facts.borrow(), plan, candidate));
+            let route = Route::new(data.routing(), &facts.borrow(), plan, candidate);
+            // Of a file that was cut meanwhile, nothing may be dialled.
+            return (!data.lost()).then_some(route);
         }
         self.given.get(n.checked_sub(self.planned())?).cloned()
+    }
+
+    /// What the organisation sells the number for, a minute and in the base currency, where it sells by a
+    /// retail deck.
+    pub(crate) fn sell_price(&self, facts: &Facts) -> Option<Nano> {
+        let (data, _) = self.plan.as_ref()?;
+        fsx_core::sell_price(data.routing(), &facts.borrow())
     }
 
     /// Length of the call that the plan's prices are compared for, in seconds; 0 without a plan.
@@ -126,8 +135,17 @@ pub(crate) fn undisturbed(world: &World, config: &Config, facts: Facts) -> Routi
     by_data(world, config, facts)
 }
 
-fn by_data(world: &World, config: &Config, mut facts: Facts) -> Routing {
-    let data = world.snapshot();
+fn by_data(world: &World, config: &Config, facts: Facts) -> Routing {
+    let Some(data) = world.snapshot() else { return by(world, config, facts, None) };
+    let routing = by(world, config, facts, Some(data.clone()));
+    if data.lost() {
+        // Somebody cut its file: what was read of it meanwhile were zeros.
+        return by(world, config, routing.facts, None);
+    }
+    routing
+}
+
+fn by(world: &World, config: &Config, mut facts: Facts, data: Option<Data>) -> Routing {
     if facts.home_country.is_none() && !data.as_ref().is_some_and(|d| knows_country(d, facts.org)) {
         facts.home_country = config.home_country;
     }

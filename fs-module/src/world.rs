@@ -49,6 +49,10 @@ impl Published for Routes {
     fn generation(&self) -> u64 {
         fsx_core::data::RoutingData::generation(&self.0)
     }
+
+    fn file(&self) -> Option<&MappedFile> {
+        Some(self.0.bytes())
+    }
 }
 
 /// A snapshot in use; a call holds one to its end.
@@ -142,9 +146,9 @@ impl World {
         self.setup.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The snapshot that a call beginning now uses.
+    /// The snapshot that a call beginning now uses; none where its file was cut under it.
     pub(crate) fn snapshot(&self) -> Option<Data> {
-        self.snapshot.current()
+        self.snapshot.current().filter(|data| !data.lost())
     }
 
     /// Generation of it; 0 where there is none.
@@ -252,6 +256,12 @@ impl World {
                 events::generation_refused(kept, reason);
                 log::error(format_args!(
                     "fsx: snapshot refused: {reason}; generation {kept} stays in use"
+                ));
+            }
+            Refresh::Lost { generation, reason } => {
+                events::generation_refused(0, reason);
+                log::error(format_args!(
+                    "fsx: snapshot of generation {generation} was damaged in its place: {reason}"
                 ));
             }
             Refresh::Missing if !self.said_missing.swap(true, Relaxed) => {

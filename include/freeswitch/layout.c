@@ -101,6 +101,7 @@ HAS(switch_console_push_match, void, switch_console_callback_match_t **, const c
 HAS(switch_event_bind_removable, switch_status_t, const char *, switch_event_types_t, const char *, switch_event_callback_t, void *, switch_event_node_t **);
 HAS(switch_log_printf, void, switch_text_channel_t, const char *, const char *, int, const char *, switch_log_level_t, const char *, ...);
 HAS(switch_core_get_hostname, const char *, void);
+HAS(switch_micro_time_now, switch_time_t, void);
 HAS(switch_version_full, const char *, void);
 HAS(switch_core_session_get_channel, channel *, session *);
 HAS(switch_core_session_get_uuid, char *, session *);

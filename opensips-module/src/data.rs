@@ -45,9 +45,9 @@ impl Follower {
         Self { in_use: None, tried: None }
     }
 
-    /// What is in hand.
+    /// What is in hand; nothing where its file was cut under it.
     pub(crate) fn in_use(&self) -> Option<&InUse> {
-        self.in_use.as_ref()
+        self.in_use.as_ref().filter(|in_use| !in_use.snapshot.bytes().lost())
     }
 
     /// Moves to the file that was verified last, if that is another than the one in hand and still

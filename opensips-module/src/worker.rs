@@ -137,10 +137,12 @@ impl Worker {
     /// Decides; `None` when there is no data.
     pub(crate) fn decide(&self, facts: &CallFacts<'_>) -> Option<Decision> {
         let data = &self.data.in_use()?.snapshot;
-        Some(match &self.live {
+        let decision = match &self.live {
             Some(live) => standing::route(data, live, facts),
             None => standing::route(data, &NoLive, facts),
-        })
+        };
+        // Somebody cut the file: what was read of it meanwhile were zeros.
+        (!data.bytes().lost()).then_some(decision)
     }
 
     /// Decides, and says what was left out.

@@ -5,7 +5,7 @@
 
 use crate::{
     CallFacts, Candidate, Decision, Plan, Reject,
-    data::{Index, LiveView, Offer, Org, Override, OverrideAction, RateTerms, RoutingData},
+    data::{Index, LiveView, NoLive, Offer, Org, Override, OverrideAction, RateTerms, RoutingData},
     digits::{Dialled, E164},
     emergency,
     facts::Country,
@@ -135,6 +135,20 @@ fn decide_row_by_row<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
     // Steps 13 and 14.
     call.order(&mut seats);
     Decision::Route(call.plan(&seats, why))
+}
+
+/// What the organisation sells the number for, a minute and in the base currency; `None` where it sells
+/// by no retail deck, or that deck does not have the number. The margin rule (step 11) goes by the same.
+///
+/// Not part of a decision: for whoever shows or passes on the price beside one.
+#[must_use]
+pub fn sell_price<D: RoutingData + ?Sized>(data: &D, facts: &CallFacts<'_>) -> Option<Nano> {
+    let org = data.org(facts.org_id).filter(|org| org.has_margin)?;
+    let retail = data.org_margin(facts.org_id)?.retail;
+    let country = facts.home_country.or(org.home_country).or(data.settings().home_country);
+    let number = normalise(data, country, facts.called)?;
+    let caller = facts.caller.and_then(|caller| normalise(data, country, caller));
+    Call { data, live: &NoLive, facts, number, looked_up: number, caller }.sell_price(retail)
 }
 
 /// Whether the dialled string is an emergency number: by the data, or by this program's own table.

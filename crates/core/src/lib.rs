@@ -26,7 +26,7 @@ mod ranked;
 pub mod render;
 pub mod standing;
 
-pub use decide::{decide, decide_why};
+pub use decide::{decide, decide_why, sell_price};
 pub use digits::{E164, Key};
 pub use facts::{CallFacts, Country};
 pub use gateways::MAX_GATEWAYS;

@@ -47,6 +47,7 @@ mod table;
 
 pub use error::LiveError;
 pub use layout::{MAX_DATA_CENTRES, MAX_NAME, MAX_OWNERS};
+pub use map::GuardedMap;
 pub use owners::OwnerId;
 pub use passive::{Fate, Operator, Passive, PassiveRules, Turn};
 pub use place::Place;

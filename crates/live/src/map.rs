@@ -17,7 +17,7 @@ use std::{
     },
 };
 
-use memmap2::{MmapOptions, MmapRaw};
+use memmap2::{Mmap, MmapOptions, MmapRaw};
 
 /// A file mapped shared and writable, seen as 64-bit atomics.
 ///
@@ -36,8 +36,30 @@ struct Region {
     taken: AtomicBool,
     start: AtomicUsize,
     end: AtomicUsize,
+    /// It may be written to, and so may what is put in the place of a lost page.
+    writable: AtomicBool,
     /// A page of it was lost to a cut.
     lost: AtomicBool,
+}
+
+impl Region {
+    /// Guards `bytes` bytes from `start`; `None` where 64 maps are guarded already.
+    fn guard(start: usize, bytes: usize, writable: bool) -> Option<&'static Self> {
+        handle_bus_errors();
+        let region = REGIONS.iter().find(|region| !region.taken.swap(true, SeqCst))?;
+        region.lost.store(false, SeqCst);
+        region.writable.store(writable, SeqCst);
+        region.end.store(start + bytes, SeqCst);
+        region.start.store(start, SeqCst);
+        Some(region)
+    }
+
+    /// Before the pages go, and somebody else's come there.
+    fn release(&self) {
+        self.start.store(0, SeqCst);
+        self.end.store(0, SeqCst);
+        self.taken.store(false, SeqCst);
+    }
 }
 
 /// Maps of one process at a time; any further ones are as vulnerable as ever.
@@ -46,6 +68,7 @@ static REGIONS: [Region; 64] = [const {
         taken: AtomicBool::new(false),
         start: AtomicUsize::new(0),
         end: AtomicUsize::new(0),
+        writable: AtomicBool::new(false),
         lost: AtomicBool::new(false),
     }
 }; 64];
@@ -66,14 +89,8 @@ impl SharedWords {
             .checked_mul(size_of::<u64>())
             .filter(|&n| n > 0)
             .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        handle_bus_errors();
         let map = MmapOptions::new().len(bytes).map_raw(file)?;
-        let guarded = REGIONS.iter().find(|region| !region.taken.swap(true, SeqCst));
-        if let Some(region) = guarded {
-            region.lost.store(false, SeqCst);
-            region.end.store(map.as_ptr() as usize + bytes, SeqCst);
-            region.start.store(map.as_ptr() as usize, SeqCst);
-        }
+        let guarded = Region::guard(map.as_ptr() as usize, bytes, true);
         Ok(Self { map, words, guarded })
     }
 
@@ -96,11 +113,49 @@ impl SharedWords {
 
 impl Drop for SharedWords {
     fn drop(&mut self) {
-        // Before the pages go, and somebody else's come there.
         if let Some(region) = self.guarded {
-            region.start.store(0, SeqCst);
-            region.end.store(0, SeqCst);
-            region.taken.store(false, SeqCst);
+            region.release();
+        }
+    }
+}
+
+/// A file mapped for reading, and guarded: where it is cut under the map, zeros are read and
+/// [`lost`](Self::lost) says so, and the process lives. For the routing file, which a switch maps as it
+/// maps the live table.
+#[derive(Debug)]
+pub struct GuardedMap {
+    map: Mmap,
+    guarded: Option<&'static Region>,
+}
+
+impl GuardedMap {
+    /// Guards `map` for as long as it stands.
+    #[must_use]
+    pub fn new(map: Mmap) -> Self {
+        let guarded = Region::guard(map.as_ptr() as usize, map.len(), false);
+        Self { map, guarded }
+    }
+
+    /// Whether part of it is no longer the file's, because the file was cut. What was read since then is
+    /// worth nothing. One load.
+    #[must_use]
+    #[inline]
+    pub fn lost(&self) -> bool {
+        self.guarded.is_some_and(|region| region.lost.load(SeqCst))
+    }
+}
+
+impl AsRef<[u8]> for GuardedMap {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        &self.map
+    }
+}
+
+impl Drop for GuardedMap {
+    fn drop(&mut self) {
+        if let Some(region) = self.guarded {
+            region.release();
         }
     }
 }
@@ -150,6 +205,10 @@ extern "C" fn on_bus_error(
                 continue;
             }
             let page = PAGE.load(SeqCst);
+            let protection = match region.writable.load(SeqCst) {
+                true => libc::PROT_READ | libc::PROT_WRITE,
+                false => libc::PROT_READ,
+            };
             // SAFETY: the page lies in a map of ours, which is not unmapped while somebody reads it:
             // that reader is this very thread. It is replaced by one of the same protection. Errno is
             // the interrupted code's.
@@ -158,7 +217,7 @@ extern "C" fn on_bus_error(
                 let got = libc::mmap(
                     (address & !(page - 1)) as *mut libc::c_void,
                     page,
-                    libc::PROT_READ | libc::PROT_WRITE,
+                    protection,
                     libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED,
                     -1,
                     0,

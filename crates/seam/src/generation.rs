@@ -45,6 +45,11 @@ pub trait Published: Sized + Send + Sync {
 
     /// Which build it is.
     fn generation(&self) -> u64;
+
+    /// The file that it is read from, where it is read from one all the time.
+    fn file(&self) -> Option<&MappedFile> {
+        None
+    }
 }
 
 /// The routing file.
@@ -59,6 +64,10 @@ impl Published for Snapshot<MappedFile> {
 
     fn generation(&self) -> u64 {
         RoutingData::generation(self)
+    }
+
+    fn file(&self) -> Option<&MappedFile> {
+        Some(self.bytes())
     }
 }
 
@@ -82,6 +91,12 @@ impl<D: Published> Loaded<D> {
     /// Which build it is.
     pub fn generation(&self) -> u64 {
         Published::generation(&self.data)
+    }
+
+    /// Whether its file was cut under it: what is decided by it is worth nothing. One load; ask after
+    /// each decision.
+    pub fn lost(&self) -> bool {
+        self.data.file().is_some_and(MappedFile::lost)
     }
 }
 
@@ -114,6 +129,14 @@ pub enum Refresh {
     },
     /// There is no file; what was in hand stays.
     Missing,
+    /// The file in hand was cut or written over in its place, and what stands there now is refused:
+    /// nothing is in hand any more.
+    Lost {
+        /// Generation that was in hand.
+        generation: u64,
+        /// What is wrong with the file, in a line.
+        reason: String,
+    },
     /// Another thread is at it; what is in hand serves meanwhile.
     Busy,
 }
@@ -125,6 +148,9 @@ impl fmt::Display for Refresh {
             Self::Swapped { from, to } => write!(f, "moved from generation {from} to {to}"),
             Self::Refused { reason, .. } => write!(f, "snapshot refused: {reason}"),
             Self::Missing => f.write_str("no snapshot is published"),
+            Self::Lost { generation, reason } => {
+                write!(f, "generation {generation} was damaged in its place: {reason}")
+            }
             Self::Busy => f.write_str("another thread is moving to a newer snapshot"),
         }
     }
@@ -189,6 +215,9 @@ impl<D: Published> HolderOf<D> {
     /// even the path is looked at. A sound file of another generation than expected is adopted all the
     /// same, since the publisher renames first and announces after.
     ///
+    /// Data whose file was cut or edited in its place is let go of, unless what stands there is sound: it
+    /// is then adopted like any other. That is found out by one look at the path each time.
+    ///
     /// Reads the whole of a new file (some milliseconds a hundred megabytes once it is in memory). One
     /// thread at a time does; others get [`Refresh::Busy`] at once.
     pub fn refresh(&self, path: &Path, expected: Option<u64>) -> Refresh {
@@ -198,9 +227,32 @@ impl<D: Published> HolderOf<D> {
             Err(TryLockError::WouldBlock) => return Refresh::Busy,
         };
         let current = self.current();
-        if expected.is_some_and(|g| current.as_ref().is_some_and(|c| c.generation() == g)) {
+        let damaged = current
+            .as_ref()
+            .is_some_and(|c| c.data.file().is_some_and(|file| file.lost() || file.edited(&c.path)));
+        if !damaged
+            && expected.is_some_and(|g| current.as_ref().is_some_and(|c| c.generation() == g))
+        {
             return Refresh::Same;
         }
+        match self.look(path, &mut refused) {
+            Refresh::Missing | Refresh::Refused { .. } | Refresh::Same if damaged => {
+                self.put(None);
+                Refresh::Lost {
+                    generation: current.map_or(0, |c| c.generation()),
+                    reason: match &*refused {
+                        Some(refusal) => refusal.reason.clone(),
+                        None => format!("{}: cut or overwritten", path.display()),
+                    },
+                }
+            }
+            looked => looked,
+        }
+    }
+
+    /// Looks at the path and adopts what stands there, if it is another file and sound.
+    fn look(&self, path: &Path, refused: &mut Option<Refusal>) -> Refresh {
+        let current = self.current();
         if let Ok(id) = FileId::of(path) {
             if current.as_ref().is_some_and(|c| c.file == id) {
                 *refused = None;
@@ -233,12 +285,17 @@ impl<D: Published> HolderOf<D> {
         *refused = None;
         let (from, to) = (current.as_ref().map_or(0, |c| c.generation()), data.generation());
         let next = Loaded { data, path: path.to_owned(), file: id, loaded_at: clock::utc_s() };
+        self.put(Some(next));
+        Refresh::Swapped { from, to }
+    }
+
+    fn put(&self, next: Option<Loaded<D>>) {
+        let to = next.as_ref().map_or(0, Loaded::generation);
         let mut slot = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let last = slot.replace(Arc::new(next));
+        let last = std::mem::replace(&mut *slot, next.map(Arc::new));
         self.generation.store(to, Release);
         drop(slot);
         drop(last); // Unmaps outside the lock, unless a call still uses it.
-        Refresh::Swapped { from, to }
     }
 }
 

@@ -1,8 +1,10 @@
 //! A file mapped read-only.
 //!
 //! The one rule that makes it sound is not ours to enforce but the publisher's to keep: a published
-//! file is never edited, shortened or rewritten. A new one is made beside it and renamed over it. Were
-//! a file shortened under its map, the next page touched would be SIGBUS, and the switch gone.
+//! file is never edited, shortened or rewritten. A new one is made beside it and renamed over it. Should
+//! somebody shorten one all the same (`cp` over it, `truncate`), the next page touched would be SIGBUS
+//! and the switch gone; so the map is guarded ([`fsx_live::GuardedMap`]): zeros are read instead, and
+//! [`MappedFile::lost`] says that they are worth nothing.
 
 use std::{
     fmt, fs,
@@ -12,6 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use fsx_live::GuardedMap;
 use memmap2::Mmap;
 
 /// Which file it is, so that a renamed-in one is told from the one in hand without reading either.
@@ -100,7 +103,7 @@ impl std::error::Error for MapError {
 /// A file's bytes, mapped. Unmapped when dropped; a rename over its path does not touch it.
 #[derive(Debug)]
 pub struct MappedFile {
-    map: Mmap,
+    map: GuardedMap,
     id: FileId,
 }
 
@@ -129,7 +132,24 @@ impl MappedFile {
         // SAFETY: the map is read-only and private to readers; the publisher never edits or shortens a
         // published file (see the module's documentation), so the bytes behind the slice do not change.
         let map = unsafe { Mmap::map(&file) }.map_err(io("map"))?;
-        Ok(Self { map, id: FileId::new(&about) })
+        Ok(Self { map: GuardedMap::new(map), id: FileId::new(&about) })
+    }
+
+    /// Whether the file was cut under the map, and zeros were read in the place of what is gone: what
+    /// was made of it is not to be used. One load.
+    #[must_use]
+    pub fn lost(&self) -> bool {
+        self.map.lost()
+    }
+
+    /// Whether the file that is mapped was changed since, in its place, as the file at `path` shows.
+    /// Replaced by another, or removed, it is whole.
+    #[must_use]
+    pub fn edited(&self, path: &Path) -> bool {
+        FileId::of(path).is_ok_and(|now| {
+            (now.dev, now.ino) == (self.id.dev, self.id.ino)
+                && (now.len, now.modified_ns) != (self.id.len, self.id.modified_ns)
+        })
     }
 
     /// Which file it is.
@@ -141,7 +161,7 @@ impl MappedFile {
 
 impl AsRef<[u8]> for MappedFile {
     fn as_ref(&self) -> &[u8] {
-        &self.map
+        self.map.as_ref()
     }
 }
 
@@ -161,6 +181,30 @@ mod tests {
         assert_eq!(map.as_ref(), b"first");
         assert_ne!(map.id(), FileId::of(&a).expect("stat"));
         assert_eq!(MappedFile::open(&a).expect("maps").as_ref(), b"second!");
+    }
+
+    #[test]
+    fn a_file_that_is_cut_reads_as_zeros_and_says_so() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let path = dir.path().join("a");
+        fs::write(&path, vec![7_u8; 64 << 10]).expect("write");
+        let map = MappedFile::open(&path).expect("maps");
+        assert!(map.as_ref().iter().all(|&byte| byte == 7));
+        assert!(!map.lost() && !map.edited(&path));
+        OpenOptions::new().write(true).open(&path).and_then(|f| f.set_len(4096)).expect("cuts");
+        assert!(map.edited(&path), "seen before anything was read");
+        assert!(!map.lost());
+        // Without the guard this test would be killed here.
+        assert_eq!(map.as_ref()[4095..4097], [7, 0]);
+        assert_eq!(map.as_ref()[(64 << 10) - 1], 0);
+        assert!(map.lost());
+        drop(map);
+        fs::write(&path, b"another").expect("write");
+        let map = MappedFile::open(&path).expect("maps");
+        assert!(!map.lost(), "a new map begins whole");
+        // Renamed over or removed, it stays what it was.
+        fs::remove_file(&path).expect("removes");
+        assert!(!map.edited(&path));
     }
 
     #[test]

@@ -107,6 +107,38 @@ fn torn_files_are_refused_and_the_last_good_one_serves() {
 }
 
 #[test]
+fn a_file_damaged_in_its_place_is_let_go_of() {
+    let at = fixture();
+    let holder = Holder::new();
+    let good = snapshot(7);
+    let in_place = |bytes: &[u8]| fs::write(&at.path, bytes).expect("writes");
+    for damage in [&good[..40], b"", b"a letter", &vec![0; good.len()]] {
+        publish(&at.path, &good);
+        assert!(matches!(holder.refresh(&at.path, Some(7)), Refresh::Swapped { to: 7, .. }));
+        let call = holder.current().expect("in hand");
+        in_place(damage);
+        // Announced is what is in hand, and yet the file is looked at.
+        let lost = holder.refresh(&at.path, Some(7));
+        assert!(matches!(lost, Refresh::Lost { generation: 7, .. }), "{lost}");
+        assert!(holder.current().is_none());
+        assert_eq!(holder.generation(), 0);
+        assert!(matches!(holder.refresh(&at.path, Some(7)), Refresh::Refused { first: false, .. }));
+        // Whoever still has it lives: zeros are read, and it says so.
+        let _ = call.data.verify();
+        assert!(call.lost() || damage.len() >= good.len() || good.len() <= 4096);
+    }
+    // Written over by a sound one, which is worse luck than sense: that one is taken.
+    publish(&at.path, &good);
+    assert!(matches!(holder.refresh(&at.path, Some(7)), Refresh::Swapped { .. }));
+    in_place(&snapshot(8));
+    assert_eq!(holder.refresh(&at.path, Some(7)), Refresh::Swapped { from: 7, to: 8 });
+    // Removed, it is as it was.
+    fs::remove_file(&at.path).expect("removes");
+    assert_eq!(holder.refresh(&at.path, Some(8)), Refresh::Same);
+    assert!(holder.current().is_some_and(|c| c.data.verify().is_ok()));
+}
+
+#[test]
 fn every_flipped_byte_is_refused() {
     let at = fixture();
     let holder = Holder::new();

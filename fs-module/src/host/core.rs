@@ -9,6 +9,14 @@ pub(crate) fn hostname() -> String {
     unsafe { text::copy(sys::switch_core_get_hostname()) }.unwrap_or_default()
 }
 
+/// Now by the clock that FreeSWITCH stamps its legs with, in milliseconds since 1970. It does not follow
+/// the machine's clock where that is set (until `fsctl sync_clock`), so that durations stay right; what
+/// stands beside a leg's own times must be read from it.
+pub(crate) fn now_ms() -> i64 {
+    // SAFETY: takes nothing, reads a number.
+    unsafe { sys::switch_micro_time_now() }.div_euclid(1000)
+}
+
 /// The running release in words (`1.10.12-release …`).
 pub(crate) fn version() -> String {
     // SAFETY: takes nothing, returns a static string.

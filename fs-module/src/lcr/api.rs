@@ -76,7 +76,7 @@ fn answer(world: &World, arguments: &str, session: Option<Session<'_>>) -> Strin
         Verdict::Route(attempts) => (0..attempts.len())
             .filter_map(|n| {
                 let route = attempts.get(&routing.facts, n)?;
-                let mut variables = leg_variables(&route);
+                let mut variables = leg_variables(&route, attempts.sell_price(&routing.facts));
                 variables.extend(dialled::variables(config, &route, ""));
                 let (text, _) = dialstring::with_variables(&variables, &route.dial_string);
                 Some(Row::new(&route, text))

@@ -60,10 +60,11 @@ impl register::Application for Lcr {
             channel.set(COUNT, Some("0"));
             return;
         };
+        let sell = attempts.sell_price(&routing.facts);
         let mut all = Vec::with_capacity(attempts.len());
         for n in 0..attempts.len() {
             let Some(route) = attempts.get(&routing.facts, n) else { break };
-            let more = leg_variables(&route);
+            let more = leg_variables(&route, sell);
             let Some(text) = route_only::dial_string(session, &setup, &routing, attempts, n, &more)
             else {
                 continue;

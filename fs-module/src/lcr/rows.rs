@@ -1,5 +1,6 @@
 //! One attempt as mod_lcr shows it.
 
+use fsx_core::Nano;
 use fsx_wire::answer::Route;
 
 use crate::dialstring;
@@ -27,12 +28,17 @@ impl Row {
     }
 }
 
-/// The variables that mod_lcr puts first into a dial string.
-pub(crate) fn leg_variables(route: &Route) -> Vec<(String, String)> {
-    vec![
+/// The variables that mod_lcr puts first into a dial string. `sell` is what the organisation sells the
+/// number for, where that is known.
+pub(crate) fn leg_variables(route: &Route, sell: Option<Nano>) -> Vec<(String, String)> {
+    let mut variables = vec![
         ("lcr_carrier".to_owned(), dialstring::tamed(&route.carrier)),
         ("lcr_rate".to_owned(), five_decimals(&route.rate)),
-    ]
+    ];
+    if let Some(sell) = sell {
+        variables.push(("lcr_user_rate".to_owned(), five_decimals(&sell.to_string())));
+    }
+    variables
 }
 
 /// A decimal text with at least the five decimals that mod_lcr prints. More stay: money is not

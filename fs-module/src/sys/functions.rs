@@ -53,6 +53,7 @@ unsafe extern "C" {
         ...
     );
     pub(crate) fn switch_core_get_hostname() -> *const c_char;
+    pub(crate) fn switch_micro_time_now() -> i64;
     pub(crate) fn switch_version_full() -> *const c_char;
 
     // Sessions and channels.

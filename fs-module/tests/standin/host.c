@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "standin.h"
@@ -85,6 +86,12 @@ const char *standin_get(const struct vars *vars, const char *name)
 /* The core. */
 
 const char *switch_core_get_hostname(void) { return "standin"; }
+int64_t switch_micro_time_now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
 const char *switch_version_full(void) { return "0.0.0-standin"; }
 
 void switch_log_printf(int channel, const char *file, const char *func, int line, const char *userdata,
