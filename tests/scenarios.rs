@@ -15,6 +15,8 @@ mod caller_gives_up;
 mod carrier_redirects;
 #[path = "scenarios/carrier-silent/scenario.rs"]
 mod carrier_silent;
+#[path = "scenarios/clock-stepped/scenario.rs"]
+mod clock_stepped;
 #[path = "scenarios/daemon-gone/scenario.rs"]
 mod daemon_gone;
 #[path = "scenarios/daemon-hung/scenario.rs"]
@@ -41,6 +43,8 @@ mod lcr_dialplan_unchanged;
 mod live_table_deleted;
 #[path = "scenarios/live-table-lost/scenario.rs"]
 mod live_table_lost;
+#[path = "scenarios/memory-checked/scenario.rs"]
+mod memory_checked;
 #[path = "scenarios/module-replaced/scenario.rs"]
 mod module_replaced;
 #[path = "scenarios/no-gateway-left/scenario.rs"]
@@ -75,6 +79,8 @@ mod reload_broken;
 mod same_answer_everywhere;
 #[path = "scenarios/same-carriers-as-mod-lcr/scenario.rs"]
 mod same_carriers_as_mod_lcr;
+#[path = "scenarios/snapshot-damaged/scenario.rs"]
+mod snapshot_damaged;
 #[path = "scenarios/snapshot-replaced-often/scenario.rs"]
 mod snapshot_replaced_often;
 #[path = "scenarios/snapshot-swapped-mid-call/scenario.rs"]

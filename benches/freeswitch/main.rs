@@ -56,6 +56,9 @@ fn main() -> ExitCode {
         let round: Vec<Round> = round.into_iter().flatten().collect();
         eprintln!("round {}/{rounds}: {}", n + 1, figures.line(&round));
         figures.add(round);
+        if n + 1 == rounds / 2 {
+            figures.half_way(&site);
+        }
     }
     figures.inside(&site);
     println!("{figures}");

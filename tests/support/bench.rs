@@ -74,6 +74,21 @@ impl Bench {
         self
     }
 
+    /// FreeSWITCH is run by `runner`, such as valgrind, with its arguments; all it does may then take ten
+    /// times as long.
+    #[must_use]
+    pub fn under(mut self, runner: Vec<String>) -> Self {
+        self.freeswitch.runner = runner;
+        self
+    }
+
+    /// More of the environment of FreeSWITCH and fsxinetd.
+    #[must_use]
+    pub fn environment(mut self, environment: Vec<(String, String)>) -> Self {
+        self.freeswitch.environment = environment;
+        self
+    }
+
     /// How many calls may run at once in FreeSWITCH; a bridged one counts twice.
     #[must_use]
     pub fn for_calls(mut self, calls: u16) -> Self {
@@ -140,6 +155,7 @@ impl Bench {
         if policies.is_dir() {
             copy_tree(&policies, &daemon.file("policies"));
         }
+        daemon.environment.clone_from(&self.freeswitch.environment);
         prepare(&mut daemon);
         let mut words = daemon.words();
         words.insert("LOAD_FSX".to_owned(), format!("<load module=\"{fs_module}\"/>"));

@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use crate::{run_dir::tail, wait};
 
 /// How long a program may take to end after SIGTERM before it is killed.
-const GRACE: Duration = Duration::from_secs(8);
+pub const GRACE: Duration = Duration::from_secs(8);
 
 /// How much of a log a failure prints.
 const TAIL_LINES: usize = 60;
@@ -120,12 +120,17 @@ impl ChildGuard {
         wait::until(&what, limit, || self.ended())
     }
 
-    /// SIGTERM, a deadline, then SIGKILL to whatever is left of the group.
+    /// SIGTERM, [`GRACE`], then SIGKILL to whatever is left of the group.
     pub fn stop(&mut self) -> ExitStatus {
+        self.stop_within(GRACE)
+    }
+
+    /// The same for a program that needs another time to end.
+    pub fn stop_within(&mut self, grace: Duration) -> ExitStatus {
         self.signal(Signal::TERM);
-        let ended = wait::try_until(GRACE, || Ok::<_, ()>(self.ended()));
+        let ended = wait::try_until(grace, || Ok::<_, ()>(self.ended()));
         if ended.is_err() {
-            eprintln!("{} did not end within {GRACE:?} of SIGTERM and is killed", self.name);
+            eprintln!("{} did not end within {grace:?} of SIGTERM and is killed", self.name);
         }
         self.kill()
     }

@@ -34,6 +34,8 @@ pub struct Daemon {
     http: Ports,
     esl: Ports,
     starts: u32,
+    /// More of its environment, from the next start on.
+    pub environment: Vec<(String, String)>,
     child: Option<ChildGuard>,
 }
 
@@ -55,6 +57,7 @@ impl Daemon {
             http: Ports::one(),
             esl: Ports::one(),
             starts: 0,
+            environment: Vec::new(),
             child: None,
         };
         let mut all = words.clone();
@@ -103,6 +106,7 @@ impl Daemon {
         let log = self.log.with_extension(format!("{}.log", self.starts));
         let mut command = Command::new(&self.program);
         command.arg("run").arg("--config").arg(&self.config).current_dir(&self.dir);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let mut child = ChildGuard::spawn("fsxinetd", &mut command, &log);
         let port = self.http.port();
         child.ready("/readyz", READY, || {

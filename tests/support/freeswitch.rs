@@ -9,7 +9,13 @@ use std::{
 };
 
 use crate::{
-    child::ChildGuard, esl::Esl, place, ports::Ports, run_dir::RunDir, template, template::Words,
+    child::{ChildGuard, GRACE},
+    esl::Esl,
+    place,
+    ports::Ports,
+    run_dir::RunDir,
+    template,
+    template::Words,
 };
 
 /// From start to an answering event socket; seconds on an idle machine, more on a busy one.
@@ -34,6 +40,9 @@ impl FreeSwitchPorts {
     }
 }
 
+/// How many times longer everything may take under a runner such as valgrind.
+const UNDER_A_RUNNER: u32 = 10;
+
 /// A running FreeSWITCH.
 #[derive(Debug)]
 pub struct FreeSwitch {
@@ -43,6 +52,7 @@ pub struct FreeSwitch {
     log: PathBuf,
     ports: FreeSwitchPorts,
     password: String,
+    patience: u32,
 }
 
 impl FreeSwitch {
@@ -92,7 +102,7 @@ impl FreeSwitch {
             &template::fill("freeswitch.xml", conf, &words),
         );
 
-        let mut command = Command::new(&switch.binary);
+        let mut command = switch.command();
         command.args(["-nonat", "-nonatmap", "-nf", "-nc"]).arg("-mod").arg(&switch.modules);
         for dir in [
             "conf",
@@ -116,9 +126,10 @@ impl FreeSwitch {
         copy_certs(&kept, &certs);
         let (out, log) =
             (run.file(&format!("{home}/out.log")), run.file(&format!("{home}/log/freeswitch.log")));
-        let child = spawn(&mut command, &out, &log, &ports, &password);
+        let patience = if switch.runner.is_empty() { 1 } else { UNDER_A_RUNNER };
+        let child = spawn(&mut command, &out, &log, &ports, &password, patience);
         copy_certs(&certs, &kept);
-        Self { child, command, out, log, ports, password }
+        Self { child, command, out, log, ports, password, patience }
     }
 
     /// Runs an API command on a connection of its own.
@@ -169,7 +180,7 @@ impl FreeSwitch {
 
     /// Ends it in order and tells how it ended.
     pub fn stop(mut self) -> ExitStatus {
-        self.child.stop()
+        self.child.stop_within(GRACE * self.patience)
     }
 
     /// Ends it in order and starts it again, on the same ports and files.
@@ -177,7 +188,7 @@ impl FreeSwitch {
     /// # Panics
     /// When it does not end well, or does not come up.
     pub fn restart(&mut self) {
-        let ended = self.child.stop();
+        let ended = self.child.stop_within(GRACE * self.patience);
         assert!(ended.success(), "FreeSWITCH ended with {ended}");
         self.start_again();
     }
@@ -192,7 +203,8 @@ impl FreeSwitch {
     /// # Panics
     /// When it does not come up.
     pub fn start_again(&mut self) {
-        self.child = spawn(&mut self.command, &self.out, &self.log, &self.ports, &self.password);
+        let (command, patience) = (&mut self.command, self.patience);
+        self.child = spawn(command, &self.out, &self.log, &self.ports, &self.password, patience);
     }
 
     /// Where a client such as `fs_cli` finds it: port of the inbound event socket, and password.
@@ -209,11 +221,12 @@ fn spawn(
     log: &Path,
     ports: &FreeSwitchPorts,
     password: &str,
+    patience: u32,
 ) -> ChildGuard {
     let mut child = ChildGuard::spawn("FreeSWITCH", command, out);
     child.also_show(log);
     let sip = ports.sip.port();
-    child.ready("its event socket and SIP profile", READY, || {
+    child.ready("its event socket and SIP profile", READY * patience, || {
         let mut esl = Esl::connect(ports.esl.port(), password).ok()?;
         let ready = esl.api("status").ok()?.contains("is ready");
         (ready && crate::sipp::udp_bound(sip)).then_some(())

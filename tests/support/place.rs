@@ -7,6 +7,7 @@
 use std::{
     env,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 /// A switch: its binary and its modules.
@@ -16,6 +17,27 @@ pub struct Switch {
     pub binary: PathBuf,
     /// Directory of its own modules.
     pub modules: PathBuf,
+    /// A program that runs it, with its arguments, such as valgrind; usually nothing.
+    pub runner: Vec<String>,
+    /// More of its environment.
+    pub environment: Vec<(String, String)>,
+}
+
+impl Switch {
+    /// Its command, without arguments.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let mut command = match self.runner.split_first() {
+            Some((runner, arguments)) => {
+                let mut command = Command::new(runner);
+                command.args(arguments).arg(&self.binary);
+                command
+            }
+            None => Command::new(&self.binary),
+        };
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
 }
 
 /// FreeSWITCH, from `FSX_FREESWITCH` or `PATH`.
@@ -85,7 +107,9 @@ fn switch(
         dir.is_dir().then_some(dir)
     });
     match dir {
-        Some(modules) => Ok(Switch { binary, modules }),
+        Some(modules) => {
+            Ok(Switch { binary, modules, runner: Vec::new(), environment: Vec::new() })
+        }
         None => Err(format!("{name} in {} has no module directory", prefix.display())),
     }
 }
@@ -99,6 +123,22 @@ pub fn on_path(program: &str) -> Option<PathBuf> {
         .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")])
         .map(|dir| dir.join(program))
         .find(|candidate| candidate.is_file())
+}
+
+/// The library that lies to a program about the time of day, for programs of several threads.
+///
+/// # Errors
+/// Why it cannot be used.
+pub fn faketime() -> Result<PathBuf, String> {
+    let arch = std::env::consts::ARCH;
+    let tried = [format!("/usr/lib/{arch}-linux-gnu"), "/usr/lib".into(), "/usr/lib64".into()];
+    let mut files = tried
+        .iter()
+        .chain([&"/usr/local/lib".to_owned()])
+        .map(|dir| PathBuf::from(format!("{dir}/faketime/libfaketimeMT.so.1")))
+        .collect::<Vec<_>>()
+        .into_iter();
+    files.find(|file| file.is_file()).ok_or_else(|| "libfaketime is not installed".to_owned())
 }
 
 /// One of our own build products, such as `fsxinetd` or `libmod_fsx.so`.

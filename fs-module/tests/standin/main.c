@@ -20,6 +20,17 @@ static struct module_table *module;
 static size_t deepest;
 static char deepest_at[64];
 
+/*
+ * Found by the module before libc's. A thread-local with a destructor is one that runs when a thread of
+ * the switch ends, long after the call: the module may have none.
+ */
+int __cxa_thread_atexit_impl(void (*dtor)(void *), void *object, void *dso)
+{
+	(void) dtor; (void) object; (void) dso;
+	standin_die("the module registered a thread-local with a destructor");
+	return -1;
+}
+
 /* Running something on a small painted stack. */
 
 struct job {

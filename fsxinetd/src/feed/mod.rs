@@ -20,6 +20,7 @@ mod follow;
 mod live;
 mod make;
 mod periods;
+mod place;
 mod publish;
 mod read;
 mod run;

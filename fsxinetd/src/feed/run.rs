@@ -15,6 +15,7 @@ use tracing::{info, warn};
 use super::changes::{self, Stamp};
 use super::fetch::{Fetcher, Source};
 use super::follow::follow;
+use super::place;
 use super::table::{Emptied, keep};
 use super::{FeedError, MakeSettings, load, make, next_generation, publish, read};
 use crate::config::{Config, UnusablePrefix};
@@ -123,6 +124,7 @@ pub struct Feed {
     generation: u64,
     fingerprint: Option<u64>,
     snapshot: Option<(Arc<Snapshot<Vec<u8>>>, u64)>,
+    in_force: watch::Sender<Option<Arc<Snapshot<Vec<u8>>>>>,
     clock: Clock,
     said_past: Option<Instant>,
 }
@@ -169,6 +171,7 @@ impl Feed {
             generation: 0,
             fingerprint: None,
             snapshot: None,
+            in_force: watch::Sender::new(None),
             clock: Arc::new(SystemTime::now),
             said_past: None,
         };
@@ -219,6 +222,7 @@ impl Feed {
         let emptied = Emptied::default();
         let path = self.settings.live.clone();
         followers.spawn(keep(path, self.published.clone(), emptied.clone()));
+        followers.spawn(place::keep(self.settings.snapshot.clone(), self.in_force.subscribe()));
         if let Some(url) = self.settings.url.clone() {
             let (settings, published) = (self.settings.clone(), self.published.clone());
             followers.spawn(follow(settings, url, published, emptied));
@@ -463,6 +467,7 @@ impl Feed {
         let bytes = snapshot.bytes().len() as u64;
         let snapshot = Arc::new(snapshot);
         self.snapshot = Some((snapshot.clone(), bytes));
+        self.in_force.send_replace(Some(snapshot.clone()));
         self.generation = generation;
         self.published.set(Published { snapshot, generation, at, bytes });
         self.status.send_modify(|status| status.generation = generation);

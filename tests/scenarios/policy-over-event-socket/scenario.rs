@@ -1,9 +1,14 @@
 //! See README.md beside this file.
 
+use std::time::{Duration, Instant};
+
 use fsx_test_support::{
     rig::{Bench, Call},
     template::words,
+    wait,
 };
+
+const LIMIT: Duration = Duration::from_secs(20);
 
 #[test]
 fn policy_over_event_socket() {
@@ -36,6 +41,25 @@ fn policy_over_event_socket() {
     assert_eq!(rig.dialled_at(3002), ["00447700900123", "00447700900124"]);
 
     assert_eq!(went_on(&rig.freeswitch.log(&rig.run)), 2);
+
+    // It hangs, and takes connections all the same: the call stands in `socket` until somebody kills the
+    // daemon, as systemd's watchdog does; then it goes on at once.
+    rig.daemon().start();
+    rig.daemon().hang(true);
+    let mut caller = rig.begin(&Call { number: "07700900125", ..Call::default() });
+    wait::until("the call to stand in `socket`", LIMIT, || {
+        let log = rig.freeswitch.log(&rig.run);
+        (log.lines().filter(|l| l.contains("EXECUTE ") && l.contains(" socket(")).count() == 4)
+            .then_some(())
+    });
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(rig.dialled_at(3002).len(), 2, "the call waits for the daemon");
+    rig.daemon().kill();
+    let killed = Instant::now();
+    rig.carriers[&3002].wait_for_calls(3, LIMIT);
+    assert!(killed.elapsed() < Duration::from_secs(3), "went on after {:?}", killed.elapsed());
+    assert_eq!(caller.finish(LIMIT), 0);
+    assert_eq!(went_on(&rig.freeswitch.log(&rig.run)), 3);
 
     rig.daemon().start();
     rig.expect_records(&words([("GENERATION", generation.to_string())]));
