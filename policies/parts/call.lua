@@ -97,12 +97,10 @@ function M.has_module(module)
     return not ok or not tostring(said):find("^false")
 end
 
--- The domain of the organisation on this switch: the call's `domain_name` as it came, else its
--- number.
+-- The domain of the organisation on this switch: the call's `domain_name` as it came, else what the
+-- operator calls it.
 function M.domain()
-    local named = call.vars.domain_name
-    if named and named ~= "" then return named end
-    return string.format("%d", call.org)
+    return fsx.domain()
 end
 
 return M

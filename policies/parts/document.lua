@@ -302,7 +302,14 @@ function M.run(session, given, depth)
             result = "no_match"
         else
             fsx.log("info", "document: rule " .. n .. (rule.name and (" (" .. rule.name .. ")") or ""))
-            for name, value in pairs(rule.set or {}) do session:setVariable(name, tostring(value)) end
+            for name, value in pairs(rule.set or {}) do
+                -- One that may not be set must not cost the call.
+                local ok, why = pcall(session.setVariable, session, name, tostring(value))
+                if not ok then
+                    fsx.log("error", "document: rules[" .. n .. "].set." .. name .. ": "
+                        .. tostring(why):match("^[^\n]*"))
+                end
+            end
             result, more = target.run(session, rule["then"], depth)
             -- What nobody took falls to the fallback.
             local last = document.rules[#document.rules]

@@ -373,6 +373,10 @@ function fsx.route(question) end
 ---@return string
 function fsx.dial(question) end
 
+---The organisation's own domain on the switch: that of users, mailboxes and queues that are named without one.
+---@return string
+function fsx.domain() end
+
 ---A task of this bundle's call phase as a function; nil and why where there is none. Only in the call phase.
 ---@param name string
 ---@return fun(session: table, call: fsx.Call): any

@@ -392,6 +392,9 @@ fn check_values(config: &Config, lines: &Lines, problems: &mut Vec<Problem>) {
     if !source.is_empty() && config.policy.store.as_os_str().is_empty() {
         wrong("policy.source", "needs a store: what is fetched is kept there".to_owned());
     }
+    for (path, problem) in config.policy.problems() {
+        wrong(&path, problem);
+    }
     for (path, problem) in config.xml.problems() {
         wrong(&path, problem);
     }

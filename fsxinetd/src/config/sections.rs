@@ -299,6 +299,20 @@ pub struct Policy {
     pub api_commands: Vec<String>,
     /// Commands that organisations' scripts may use.
     pub api_commands_organisations: Vec<String>,
+    /// Variables that organisations' scripts may set beside the harmless ones: names, or beginnings
+    /// with `*`.
+    pub variables_organisations: Vec<String>,
+    /// Routing profiles that they may choose in `fsx.route`, beside the organisation's own.
+    pub profiles_organisations: Vec<String>,
+    /// Carrier groups that they may choose there.
+    pub carrier_groups_organisations: Vec<String>,
+    /// Data centres that they may choose there.
+    pub data_centres_organisations: Vec<String>,
+    /// Domain of users, mailboxes and queues where a call has no `domain_name`; `{org}` stands for the
+    /// organisation's number. Empty leaves users to the switch's own domain.
+    pub domain_organisations: String,
+    /// Numbers that an organisation (`*`: any) may show, beside those of the call.
+    pub caller_ids_organisations: BTreeMap<String, Vec<String>>,
     /// Most keys that one organisation may keep in the key-value store.
     pub kv_max_keys: u32,
     /// Longest value there, in bytes.
@@ -351,15 +365,68 @@ impl Default for Policy {
             ]
             .map(str::to_owned)
             .into(),
-            api_commands_organisations: ["create_uuid", "regex", "strepoch", "strftime"]
-                .map(str::to_owned)
-                .into(),
+            api_commands_organisations: [
+                "create_uuid",
+                "module_exists",
+                "regex",
+                "strepoch",
+                "strftime",
+            ]
+            .map(str::to_owned)
+            .into(),
+            variables_organisations: Vec::new(),
+            profiles_organisations: Vec::new(),
+            carrier_groups_organisations: Vec::new(),
+            data_centres_organisations: Vec::new(),
+            domain_organisations: "{org}".to_owned(),
+            caller_ids_organisations: BTreeMap::new(),
             kv_max_keys: 10_000,
             kv_max_value_bytes: 65_536,
             kv_max_kib: 4_096,
             kv_memory_mib: 128,
             globals: BTreeMap::new(),
         }
+    }
+}
+
+impl Policy {
+    /// What cannot be meant, by key.
+    pub(super) fn problems(&self) -> Vec<(String, String)> {
+        let plain = |text: &str, more: &[u8]| {
+            !text.is_empty()
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || more.contains(&b))
+        };
+        let mut problems = Vec::new();
+        for name in &self.variables_organisations {
+            let start = name.strip_suffix('*').unwrap_or(name);
+            // A beginning of one letter opens too much.
+            if !plain(start, b"_-.") || start.len() < 3 && name.ends_with('*') {
+                let expected = "expected names, or beginnings of three letters and more with *";
+                let text = format!("{expected}, got \"{name}\"");
+                problems.push(("policy.variables_organisations".to_owned(), text));
+            }
+        }
+        let domain = self.domain_organisations.replace("{org}", "1");
+        if !domain.is_empty() && !plain(&domain, b".-_") {
+            let text = format!("expected a domain, got \"{}\"", self.domain_organisations);
+            problems.push(("policy.domain_organisations".to_owned(), text));
+        }
+        for (org, numbers) in &self.caller_ids_organisations {
+            let path = format!("policy.caller_ids_organisations.{org}");
+            if org != "*" && org.parse::<u32>().is_err() {
+                let text = "expected an organisation's number or * as the name";
+                problems.push((path.clone(), text.to_owned()));
+            }
+            for number in numbers {
+                let digits = number.strip_prefix('+').unwrap_or(number);
+                let digits = digits.strip_suffix('*').unwrap_or(digits);
+                if !digits.bytes().all(|b| b.is_ascii_digit()) || number.is_empty() {
+                    let text = format!("expected a number, or its beginning and *, got \"{number}\"");
+                    problems.push((path.clone(), text));
+                }
+            }
+        }
+        problems
     }
 }
 

@@ -3,13 +3,13 @@
 //!
 //! The applications behind them reach every organisation on the switch: `voicemail` opens any
 //! mailbox, `fifo` any queue, `record_session` writes any file. So each is let through in one form
-//! only, with the organisation's own domain or folder in it; and the variables by which these
-//! applications would transfer a call, run something or read a file are looked at by value.
+//! only, with the organisation's own domain or folder in it. A user without a domain would be looked for
+//! in the switch's own one, so such a user gets the organisation's.
 
 use fsx_wire::esl::Action;
 
 use super::Call;
-use super::screen::plain_sound;
+use super::allowed::{Allowances, plays};
 
 /// Where recordings lie, as the switch knows it. Scripts may not set it.
 const RECORDINGS: &str = "${recordings_dir}/";
@@ -17,52 +17,58 @@ const RECORDINGS: &str = "${recordings_dir}/";
 /// What may be said of a recording.
 const RECORDING_VARS: [&str; 3] = ["RECORD_STEREO=", "RECORD_BRIDGE_REQ=", "RECORD_MIN_SEC="];
 
-/// Variables that send a call elsewhere, say whose it is, or where the switch looks for files.
-const REFUSED: &[&str] = &[
-    "domain_name",
-    "fifo_orbit_context",
-    "fifo_orbit_dialplan",
-    "recordings_dir",
-    "sound_prefix",
-    "sounds_dir",
-    "vm_operator_extension",
-    "voicemail_authorized",
-    "voicemail_callback_",
-];
-
-/// Variables that name something to be played.
-const SOUNDS: &[&str] = &[
-    "cc_moh_override",
-    "cc_outbound_announce",
-    "cc_warning_tone",
-    "fifo_chime_list",
-    "fifo_orbit_announce",
-    "group_confirm_error_file",
-    "group_confirm_file",
-    "hold_music",
-    "ringback",
-    "temp_hold_music",
-    "transfer_ringback",
-    "voicemail_greeting_path",
-];
-
-/// Names that the organisation's own things on the switch end in: the domain that the call came
-/// with, and the organisation's number.
-fn domains(call: &Call) -> impl Iterator<Item = String> {
-    let named = call.variable("domain_name").filter(|name| !name.is_empty()).map(str::to_owned);
-    named.into_iter().chain([call.facts.org.to_string()])
+/// Whose call it is, and what that organisation's own things on the switch end in.
+pub(super) struct Own<'a> {
+    pub(super) call: &'a Call,
+    pub(super) allowed: &'a Allowances,
 }
 
-/// Whether `domain` is the organisation's own.
-///
-/// # Errors
-/// That it is not, with those that are.
-pub(super) fn domain(call: &Call, domain: &str) -> Result<(), String> {
-    if domains(call).any(|own| own == domain) {
-        return Ok(());
+impl Own<'_> {
+    /// The domain of users who are named without one: the call's own, else the organisation's as the
+    /// operator says it; `None` leaves it to the switch.
+    pub(super) fn domain(&self) -> Option<String> {
+        let named = self.call.variable("domain_name").filter(|name| is_name(name));
+        named.map(str::to_owned).or_else(|| self.allowed.domain(self.call.facts.org))
     }
-    let own = domains(call).collect::<Vec<_>>().join(" or ");
-    Err(format!("the domain {domain} is not this organisation's; expected {own}"))
+
+    /// The domain that the call came with or has by the configuration, and the organisation's number.
+    fn domains(&self) -> impl Iterator<Item = String> {
+        self.domain().into_iter().chain([self.call.facts.org.to_string()])
+    }
+
+    /// Whether `domain` is the organisation's own.
+    ///
+    /// # Errors
+    /// That it is not, with those that are.
+    pub(super) fn has(&self, domain: &str) -> Result<(), String> {
+        if self.domains().any(|own| own == domain) {
+            return Ok(());
+        }
+        let own = self.domains().collect::<Vec<_>>().join(" or ");
+        Err(format!("the domain {domain} is not this organisation's; expected {own}"))
+    }
+
+    /// Data of `bridge` with the domain after every user who is named without one.
+    pub(super) fn completed(&self, data: &str) -> String {
+        let bare = |part: &str| part.starts_with("user/") && !part.contains('@');
+        let Some(domain) = self.domain().filter(|_| data.split(['|', ',']).any(bare)) else {
+            return data.to_owned();
+        };
+        let mut out = String::with_capacity(data.len() + domain.len() + 1);
+        for part in data.split_inclusive(['|', ',']) {
+            let (leg, mark) = match part.strip_suffix(['|', ',']) {
+                Some(leg) => (leg, &part[leg.len()..]),
+                None => (part, ""),
+            };
+            out.push_str(leg);
+            if bare(leg) {
+                out.push('@');
+                out.push_str(&domain);
+            }
+            out.push_str(mark);
+        }
+        out
+    }
 }
 
 /// One word that names something: nothing in it that ends the word or means more than itself.
@@ -72,46 +78,46 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 /// Whether an organisation's script may have this run; `None` where it is not for here to say.
-pub(super) fn action(call: &Call, action: &Action) -> Option<Result<(), String>> {
+pub(super) fn action(own: &Own<'_>, action: &Action) -> Option<Result<(), String>> {
     let (app, data) = (action.app.as_str(), action.data.as_str());
     let words: Vec<&str> = data.split(' ').collect();
     let said = match app {
         "voicemail" => match words.as_slice() {
-            [profile, own, mailbox] if is_name(profile) && is_name(mailbox) => {
+            [profile, domain, mailbox] if is_name(profile) && is_name(mailbox) => {
                 if ["check", "auth", "auth_only"].contains(&profile.to_ascii_lowercase().as_str()) {
                     Err("organisations' policies may leave messages only".to_owned())
                 } else {
-                    domain(call, own)
+                    own.has(domain)
                 }
             }
             _ => Err("expected \"<profile> <domain> <mailbox>\"".to_owned()),
         },
         "callcenter" => match words.as_slice() {
-            [queue] => own_queue(call, queue),
+            [queue] => own_queue(own, queue),
             _ => Err("expected \"<queue>@<domain>\"".to_owned()),
         },
         "fifo" => match words.as_slice() {
             [queue, "in", sounds @ ..] if sounds.len() <= 2 => {
                 match sounds.iter().find(|sound| **sound != "undef" && !plays(sound)) {
                     Some(sound) => Err(format!("\"{sound}\" is no sound that a policy may play")),
-                    None => own_queue(call, queue),
+                    None => own_queue(own, queue),
                 }
             }
             _ => Err("expected \"<queue>@<domain> in [announcement [music]]\"".to_owned()),
         },
-        "record_session" => recording(call, &words),
+        "record_session" => recording(own, &words),
         "stop_record_session"
         | "record_session_mask"
         | "record_session_unmask"
         | "record_session_pause"
         | "record_session_resume" => match words.as_slice() {
-            [path] => own_recording(call, path),
+            [path] => own_recording(own, path),
             _ => Err("expected the recording's path".to_owned()),
         },
         "bridge" => {
             let others = |part: &str| {
                 let (_, at) = part.trim().strip_prefix("user/")?.split_once('@')?;
-                domain(call, at).err()
+                own.has(at).err()
             };
             // Whom else it may ring is for the screen to say.
             Err(data.split(['|', ',']).find_map(others)?)
@@ -121,15 +127,15 @@ pub(super) fn action(call: &Call, action: &Action) -> Option<Result<(), String>>
     Some(said.map_err(|why| format!("{app}: {why}")))
 }
 
-fn own_queue(call: &Call, queue: &str) -> Result<(), String> {
+fn own_queue(own: &Own<'_>, queue: &str) -> Result<(), String> {
     match queue.split_once('@') {
-        Some((name, own)) if is_name(name) => domain(call, own),
+        Some((name, domain)) if is_name(name) => own.has(domain),
         _ => Err("expected \"<queue>@<domain>\"".to_owned()),
     }
 }
 
-fn own_recording(call: &Call, path: &str) -> Result<(), String> {
-    let folder = format!("{RECORDINGS}{}/", call.facts.org);
+fn own_recording(own: &Own<'_>, path: &str) -> Result<(), String> {
+    let folder = format!("{RECORDINGS}{}/", own.call.facts.org);
     match path.strip_prefix(&folder) {
         Some(file) if is_name(file) => Ok(()),
         _ => Err(format!("expected a file in {folder}")),
@@ -137,10 +143,10 @@ fn own_recording(call: &Call, path: &str) -> Result<(), String> {
 }
 
 /// `<path> [+<seconds>] [{NAME=value,…}]`.
-fn recording(call: &Call, words: &[&str]) -> Result<(), String> {
+fn recording(own: &Own<'_>, words: &[&str]) -> Result<(), String> {
     let (path, mut rest) =
         words.split_first().ok_or_else(|| "expected the recording's path".to_owned())?;
-    own_recording(call, path)?;
+    own_recording(own, path)?;
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if let [limit, more @ ..] = rest
         && limit.strip_prefix('+').is_some_and(digits)
@@ -165,46 +171,6 @@ fn recording(call: &Call, words: &[&str]) -> Result<(), String> {
     }
 }
 
-/// Something that an organisation may have played while a call waits.
-fn plays(value: &str) -> bool {
-    let stream = value.strip_prefix("local_stream://").is_some_and(is_name);
-    // A tone as `ringback` has it: %(on,off,hertz…).
-    let tone = value.starts_with("%(")
-        && value.bytes().all(|b| b.is_ascii_digit() || b"%(),.;+".contains(&b));
-    stream || tone || value == "silence" || plain_sound(value)
-}
-
-/// Whether an organisation's script may set this variable to this value, beside what the screen says
-/// of its name.
-///
-/// # Errors
-/// Why not, in words for the script's author.
-pub(super) fn variable(name: &str, value: &str) -> Result<(), String> {
-    let lower = name.to_ascii_lowercase();
-    if let Some(start) = REFUSED.iter().find(|start| lower.starts_with(**start)) {
-        return Err(format!("variable {name}: organisations may not set {start}"));
-    }
-    if value.is_empty() {
-        return Ok(());
-    }
-    if SOUNDS.contains(&lower.as_str()) && !plays(value) {
-        return Err(format!("variable {name}: \"{value}\" is no sound that a policy may play"));
-    }
-    // "exec" would run the application that group_confirm_file names.
-    if lower == "group_confirm_key"
-        && !value.bytes().all(|b| b.is_ascii_digit() || b"*#".contains(&b))
-    {
-        return Err(format!("variable {name}: expected keys of a telephone"));
-    }
-    if lower == "fifo_orbit_exten" {
-        let seconds = value.strip_prefix("_continue_:").unwrap_or("");
-        if seconds.is_empty() || !seconds.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(format!("variable {name}: expected _continue_:<seconds>"));
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,7 +183,28 @@ mod tests {
     }
 
     fn may(app: &str, data: &str) -> Option<bool> {
-        action(&call(), &Action::new(app, data)).map(|said| said.is_ok())
+        let (call, allowed) = (call(), Allowances::default());
+        let own = Own { call: &call, allowed: &allowed };
+        action(&own, &Action::new(app, data)).map(|said| said.is_ok())
+    }
+
+    #[test]
+    fn users_without_a_domain_are_the_organisations_own() {
+        let (named, allowed) = (call(), Allowances::from(&crate::config::Policy::default()));
+        let mut bare = call();
+        bare.facts.vars.clear();
+        for (call, data, expected) in [
+            (&named, "user/1", "user/1@acme.example"),
+            (&named, "user/1,user/2@x|sofia/gateway/a/1", "user/1@acme.example,user/2@x|sofia/gateway/a/1"),
+            (&named, "sofia/gateway/a/1", "sofia/gateway/a/1"),
+            (&bare, "user/1|user/2", "user/1@37|user/2@37"),
+            (&bare, "", ""),
+        ] {
+            assert_eq!(Own { call, allowed: &allowed }.completed(data), expected, "{data}");
+        }
+        // Where the operator leaves it to the switch.
+        let allowed = Allowances::default();
+        assert_eq!(Own { call: &bare, allowed: &allowed }.completed("user/1"), "user/1");
     }
 
     #[test]
@@ -274,36 +261,5 @@ mod tests {
         assert_eq!(may("playback", "x.wav"), None);
         // An organisation whose number begins like another's.
         assert_eq!(may("record_session", "${recordings_dir}/370/a.wav"), Some(false));
-    }
-
-    #[test]
-    fn variables_are_looked_at_by_value() {
-        for (name, value, expected) in [
-            ("group_confirm_key", "1", true),
-            ("group_confirm_key", "exec", false),
-            ("Group_Confirm_Key", "exec", false),
-            ("group_confirm_file", "ivr/press-1.wav", true),
-            ("group_confirm_file", "system reboot", false),
-            ("group_confirm_file", "/etc/passwd", false),
-            ("ringback", "%(400,200,400,450);%(400,2000,400,450)", true),
-            ("ringback", "tone_stream://%(400,200,400,450)", true),
-            ("ringback", "${system(x)}", false),
-            ("hold_music", "local_stream://moh", true),
-            ("hold_music", "local_stream://../x", false),
-            ("hold_music", "shout://elsewhere.example/x", false),
-            ("fifo_orbit_exten", "_continue_:30", true),
-            ("fifo_orbit_exten", "1000:30", false),
-            ("fifo_orbit_context", "other", false),
-            ("fifo_orbit_exten", "", true),
-            ("recordings_dir", "/tmp", false),
-            ("Recordings_Dir", "/tmp", false),
-            ("domain_name", "other.example", false),
-            ("domain_name", "", false),
-            ("voicemail_greeting_path", "/etc/x.wav", false),
-            ("vm_operator_extension", "0", false),
-            ("call_timeout", "20", true),
-        ] {
-            assert_eq!(variable(name, value).is_ok(), expected, "{name}={value}");
-        }
     }
 }

@@ -16,6 +16,7 @@ use super::api::{self, LogLevel};
 use super::freeswitch;
 use super::parts;
 use super::run::Run;
+use super::shows;
 
 /// The catalogue by name: every host call looks here.
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> =
@@ -324,6 +325,14 @@ fn route(lua: &Lua, run: &Run, question: Option<Table>) -> mlua::Result<MultiVal
     }
 }
 
+/// What an organisation may choose only where the operator lets it, or where it is the call's own.
+fn choice(run: &Run, name: &str, value: String, own: Option<&str>) -> Result<String, String> {
+    if !run.bundle.trusted() && own != Some(value.as_str()) {
+        run.world.allowances().may_ask(name, &value)?;
+    }
+    Ok(value)
+}
+
 fn fact(
     lua: &Lua,
     run: &Run,
@@ -346,10 +355,19 @@ fn fact(
     };
     match name {
         "number" => facts.called = text(value)?,
-        "caller" => facts.caller = Some(text(value)?),
+        "caller" => {
+            let number = text(value)?;
+            if !run.bundle.trusted() {
+                // It is shown to whoever is called, and prices may go by it.
+                shows::may_show(run, &number)?;
+            }
+            facts.caller = Some(number);
+        }
         "withhold" => facts.withhold_cli = truth(value)?,
         "country" => facts.home_country = Some(text(value)?),
-        "data_centre" => facts.data_centre = text(value)?,
+        "data_centre" => {
+            facts.data_centre = choice(run, name, text(value)?, Some(&run.call.facts.data_centre))?;
+        }
         // Its routes may be dialled, so they are for now: another hour may be cheaper, or unmeasured.
         "at" if !run.bundle.trusted() => {
             return Err("only the platform's policies may ask for another instant".to_owned());
@@ -357,13 +375,20 @@ fn fact(
         "at" => facts.at = lua.unpack::<i64>(value).map_err(|_| "expected seconds since 1970")?,
         "privacy_class" => facts.privacy_class = Some(text(value)?),
         "pci_zone" => facts.pci_zone = Some(text(value)?),
-        "carrier_group" => facts.carrier_group = Some(text(value)?),
+        "carrier_group" => {
+            let own = run.call.facts.carrier_group.as_deref();
+            facts.carrier_group = Some(choice(run, name, text(value)?, own)?);
+        }
         "profile" => {
             let name = text(value)?;
             fsx_core::Profile::parse(&name).map_err(|e| format!("\"{name}\": {e}"))?;
-            facts.profile = Some(name);
+            let own = run.call.facts.profile.as_deref();
+            facts.profile = Some(choice(run, "profile", name, own)?);
         }
-        "lrn" => facts.lrn = Some(text(value)?),
+        "lrn" => {
+            let own = run.call.facts.lrn.as_deref();
+            facts.lrn = Some(choice(run, name, text(value)?, own)?);
+        }
         "max_attempts" => {
             facts.max_attempts =
                 u8::try_from(whole(value)?).map_err(|_| "expected at most 255".to_owned())?;

@@ -14,6 +14,7 @@
 //! - [`outcome`]: what a run asked for;
 //! - [`screen`]: what scripts may have a switch do.
 
+mod allowed;
 pub mod api;
 mod budget;
 pub mod bundle;
@@ -30,11 +31,13 @@ mod parts;
 mod run;
 pub mod screen;
 mod session;
+mod shows;
 pub mod sim;
 pub mod stubs;
 mod talk;
 mod vm;
 
+pub use allowed::Allowances;
 pub use bundle::{Bundle, BundleSet};
 pub use call::Call;
 pub use ended::Ended;

@@ -11,10 +11,12 @@ use mlua::{Error, Lua, LuaSerdeExt as _, MultiValue, Table, Value};
 use fsx_wire::answer::Route;
 
 use super::Phase;
+use super::allowed;
 use super::handoff;
 use super::host::{self, Current};
 use super::run::Run;
 use super::screen::{Author, plain_sound};
+use super::shows;
 use crate::esl::dial_vars;
 
 /// Most legs of one dial string.
@@ -44,6 +46,15 @@ pub(super) fn install(lua: &Lua, current: &Current, fsx: &Table) -> mlua::Result
                 .map_err(|why| Error::runtime(format!("fsx.dial: {why}")))?;
             run.permit(&dial);
             Ok(dial)
+        })?,
+    )?;
+    let run = current.clone();
+    fsx.set(
+        "domain",
+        lua.create_function(move |lua, ()| {
+            let run = run.enter(lua, "fsx.domain")?;
+            let domain = run.own().domain();
+            Ok(domain.unwrap_or_else(|| run.org().to_string()))
         })?,
     )?;
     let run = current.clone();
@@ -200,6 +211,13 @@ fn leg(lua: &Lua, run: &Run, asked: &Table) -> Result<String, String> {
         ("caller_number", "origination_caller_id_number"),
     ] {
         if let Some(value) = text(asked, option)? {
+            if run.author() == Author::Organisation {
+                match option {
+                    "caller_number" => shows::may_show(run, &value),
+                    _ => allowed::name(&value),
+                }
+                .map_err(|why| format!("{option}: {why}"))?;
+            }
             add(variable, value);
         }
     }
@@ -234,13 +252,18 @@ fn user(run: &Run, user: &str, domain: Option<String>) -> Result<String, String>
     if !handoff::is_name(user) {
         return Err(format!("user: \"{user}\" is no name of a user"));
     }
-    let own = run.call.variable("domain_name").filter(|name| !name.is_empty()).map(str::to_owned);
-    let Some(domain) = domain.or(own) else { return Ok(format!("user/{user}")) };
+    let own = match run.author() {
+        Author::Organisation => run.own().domain(),
+        Author::Platform => run.call.variable("domain_name").map(str::to_owned),
+    };
+    let Some(domain) = domain.or(own).filter(|domain| !domain.is_empty()) else {
+        return Ok(format!("user/{user}"));
+    };
     if !handoff::is_name(&domain) {
         return Err(format!("domain: \"{domain}\" is no domain"));
     }
     if run.author() == Author::Organisation {
-        handoff::domain(&run.call, &domain)?;
+        run.own().has(&domain)?;
     }
     Ok(format!("user/{user}@{domain}"))
 }

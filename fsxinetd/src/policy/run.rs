@@ -12,9 +12,11 @@ use super::api::{Asker, LogLevel, World};
 use super::bundle::Bundle;
 use super::call::find;
 use super::engine::Limits;
-use super::handoff;
+use super::allowed::Rights;
+use super::handoff::{self, Own};
 use super::line::{Deadline, Line};
 use super::screen::{self, Author};
+use super::shows;
 use super::talk::Hook;
 use super::{Call, Phase};
 
@@ -258,7 +260,7 @@ impl Run {
     }
 
     pub(super) fn set_variable(&self, name: &str, value: &str) -> Result<(), String> {
-        screen::variable(self.author(), name, value)?;
+        self.with_rights(|rights| screen::variable(rights, name, value))?;
         if value.is_empty() {
             self.push(Action::new("unset", name))?;
             let mut state = self.state();
@@ -274,12 +276,25 @@ impl Run {
     }
 
     /// Asks the switch to run something.
-    pub(super) fn action(&self, action: Action) -> Result<(), String> {
+    pub(super) fn action(&self, mut action: Action) -> Result<(), String> {
+        if action.app == "bridge" && self.author() == Author::Organisation {
+            action.data = self.own().completed(&action.data);
+        }
         self.screen(&action)?;
         if action.app == "hangup" {
             self.state().hung_up = true;
         }
         self.push(action)
+    }
+
+    /// Whose call it is.
+    pub(super) fn own(&self) -> Own<'_> {
+        Own { call: &self.call, allowed: self.world.allowances() }
+    }
+
+    fn with_rights<T>(&self, check: impl FnOnce(&Rights<'_>) -> T) -> T {
+        let shows = |number: &str| shows::may_show(self, number);
+        check(&Rights { author: self.author(), allowed: self.world.allowances(), shows: &shows })
     }
 
     /// Whether the script may have the switch run this.
@@ -289,13 +304,13 @@ impl Run {
             (state.given.clone(), action.app == "bridge" && state.dials.contains(&action.data))
         };
         let handed = match self.author() {
-            Author::Organisation => handoff::action(&self.call, action),
+            Author::Organisation => handoff::action(&self.own(), action),
             Author::Platform => None,
         };
         match handed {
             Some(said) => said.and_then(|()| screen::data(action)),
             None if permitted => screen::data(action),
-            None => screen::action(self.author(), action, &given),
+            None => self.with_rights(|rights| screen::action(rights, action, &given)),
         }
     }
 

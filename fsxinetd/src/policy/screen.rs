@@ -3,13 +3,13 @@
 //! FreeSWITCH hangs a call up over an application that it does not know, and several that it does
 //! know reach the machine or other organisations' calls: `system`, `lua`, `eavesdrop`. So names are
 //! checked here before anything is sent, and an organisation's script may use fewer than the
-//! platform's. Arguments are screened too: `${system(…)}` in any argument, or a variable such as
-//! `execute_on_answer`, is another way to the same places.
+//! platform's. Arguments are screened too: `${system(…)}` in any argument is another way to the same
+//! places, and so are variables, of which organisations may set those of [`super::allowed`].
 
 use fsx_wire::answer::Route;
 use fsx_wire::esl::Action;
 
-use super::handoff;
+use super::allowed::{self, Rights};
 
 /// Applications that organisations' scripts may use.
 const FOR_ORGANISATIONS: &[&str] = &[
@@ -141,54 +141,6 @@ const FOR_THE_PLATFORM: &[&str] = &[
     "wait_for_silence",
 ];
 
-/// Parts of variable names by which the switch runs something, wherever they stand in the name
-/// (`record_post_process_exec_app`, `bridge_pre_execute_bleg_app`, `api_hangup_hook`, …).
-const RUNS_SOMETHING: &[&str] =
-    &["exec", "api_", "_api", "hook", "script", "on_answer", "on_media"];
-
-/// Beginnings of variable names that make the switch run something, name a file it reads or writes,
-/// put headers into its messages, send the call elsewhere than it was routed, or say who the call
-/// belongs to. The switch takes `_nolocal_` off the name of an exported variable, and `fsx_` is what
-/// mod_fsx tells itself.
-const NOT_FOR_ORGANISATIONS: &[&str] = &[
-    "_nolocal_",
-    "api_",
-    "bridge_export",
-    "campon",
-    "export_vars",
-    "force_process_cdr",
-    "force_transfer",
-    "fsx_",
-    "nibble",
-    "origination_",
-    "process_cdr",
-    "signal_bond",
-    "sip_from_",
-    "sip_invite_",
-    "sip_redirect",
-    "sip_route_",
-    "valet_parking_",
-    "bridge_post_",
-    "bridge_pre_",
-    "exec_",
-    "execute_on",
-    "record_",
-    "rm",
-    "sip_h_",
-    "sip_rh_",
-    "sip_ph_",
-    "sip_bye_h_",
-    "sip_nofinal_h_",
-    "session_in_hangup_hook",
-    "socket_resume",
-    "tcp_no_tls",
-    "transfer_on_fail",
-    "transfer_after_bridge",
-];
-
-/// What the parts that we ship remember on the call; nobody decides by it.
-const OWN_MARKS: &[&str] = &["fsx_recording"];
-
 /// Longest data of one application, in bytes: a hundred of these are read by the switch in a moment.
 const MAX_DATA: usize = 16 << 10;
 
@@ -205,25 +157,13 @@ pub enum Author {
 ///
 /// # Errors
 /// Why not, in words for the script's author.
-pub fn variable(author: Author, name: &str, value: &str) -> Result<(), String> {
+pub(super) fn variable(rights: &Rights<'_>, name: &str, value: &str) -> Result<(), String> {
     let ok = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     if name.is_empty() || name.len() > 128 || !name.bytes().all(ok) {
         return Err(format!("\"{name}\" is no name of a channel variable"));
     }
-    if author == Author::Organisation {
-        let lower = name.to_ascii_lowercase();
-        let refused = NOT_FOR_ORGANISATIONS.iter().find(|start| lower.starts_with(**start));
-        if let Some(start) = refused
-            && !OWN_MARKS.contains(&name)
-        {
-            return Err(format!("variable {name}: organisations may not set {start}…"));
-        }
-        if let Some(part) = RUNS_SOMETHING.iter().find(|part| lower.contains(**part)) {
-            return Err(format!(
-                "variable {name}: organisations may not set variables with {part}"
-            ));
-        }
-        handoff::variable(name, value)?;
+    if rights.author == Author::Organisation {
+        allowed::variable(rights, name, value)?;
     }
     if value.len() > 4_096 {
         return Err(format!("variable {name}: {} bytes, expected at most 4096", value.len()));
@@ -260,7 +200,12 @@ pub(super) fn data(action: &Action) -> Result<(), String> {
 ///
 /// # Errors
 /// Why not, in words for the script's author.
-pub fn action(author: Author, action: &Action, given: &[Route]) -> Result<(), String> {
+pub(super) fn action(
+    rights: &Rights<'_>,
+    action: &Action,
+    given: &[Route],
+) -> Result<(), String> {
+    let author = rights.author;
     data(action)?;
     let app = action.app.as_str();
     let own = FOR_ORGANISATIONS.contains(&app);
@@ -275,10 +220,10 @@ pub fn action(author: Author, action: &Action, given: &[Route]) -> Result<(), St
     if matches!(app, "set" | "export") {
         let data = action.data.strip_prefix("nolocal:").unwrap_or(&action.data);
         let (name, value) = data.split_once('=').unwrap_or((data, ""));
-        return variable(author, name.trim(), value.trim());
+        return variable(rights, name.trim(), value.trim());
     }
     if app == "unset" {
-        return variable(author, action.data.trim(), "");
+        return variable(rights, action.data.trim(), "");
     }
     if author == Author::Platform {
         return Ok(());
@@ -292,8 +237,20 @@ pub fn action(author: Author, action: &Action, given: &[Route]) -> Result<(), St
             "playback: expected a sound by its relative name, silence_stream:// or tone_stream://"
                 .to_owned(),
         ),
+        "respond" if !refuses(&action.data) => {
+            Err("respond: organisations' policies may refuse with a status from 400 to 699".to_owned())
+        }
         _ => Ok(()),
     }
+}
+
+/// `486` or `486 Busy Here`. A redirection would send the call, or an answer would say things of its
+/// media.
+fn refuses(data: &str) -> bool {
+    let (status, reason) = data.split_once(' ').unwrap_or((data, ""));
+    status.len() == 3
+        && status.parse::<u16>().is_ok_and(|status| (400..700).contains(&status))
+        && reason.bytes().all(|b| b.is_ascii_alphanumeric() || b" .'-".contains(&b))
 }
 
 /// It changes what is known of the call and nothing else.
@@ -350,8 +307,11 @@ pub(super) fn plain_sound(data: &str) -> bool {
     if let Some(list) = data.strip_prefix("file_string://") {
         return list.split('!').all(|part| !part.starts_with("file_string:") && plain_sound(part));
     }
-    if data.starts_with("silence_stream://") || data.starts_with("tone_stream://") {
-        return true;
+    let stream = data.strip_prefix("silence_stream://");
+    if let Some(tones) = stream.or_else(|| data.strip_prefix("tone_stream://")) {
+        // "path=" would play a file.
+        return !tones.contains("path")
+            && tones.bytes().all(|b| b.is_ascii_alphanumeric() || b"%(),.;:=+-> ".contains(&b));
     }
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-/".contains(&b);
     !data.is_empty() && !data.starts_with('/') && !data.contains("..") && data.bytes().all(plain)
@@ -364,7 +324,9 @@ mod tests {
     fn may(author: Author, app: &str, data: &str) -> bool {
         let given =
             [Route { dial_string: "sofia/gateway/gw1/4477".to_owned(), ..Route::default() }];
-        action(author, &Action::new(app, data), &given).is_ok()
+        let allowed = allowed::Allowances::default();
+        let rights = Rights { author, allowed: &allowed, shows: &|_| Ok(()) };
+        action(&rights, &Action::new(app, data), &given).is_ok()
     }
 
     #[test]
@@ -400,7 +362,19 @@ mod tests {
             ("playback", "file_string://a.wav!b/c.wav", true, true),
             ("playback", "file_string://a.wav!/etc/passwd", false, true),
             ("unset", "rmOrgID", false, true),
-            ("unset", "account", true, true),
+            ("unset", "account", false, true),
+            ("unset", "my_account", true, true),
+            ("set", "my_account=12", true, true),
+            ("export", "nolocal:my_account=12", true, true),
+            ("set", "account=12", false, true),
+            ("respond", "486 Busy Here", true, true),
+            ("respond", "302 sip:900@elsewhere.example", false, true),
+            ("respond", "200 OK", false, true),
+            ("respond", "486", true, true),
+            ("respond", "", false, true),
+            ("playback", "tone_stream://%(400,200,400,450);loops=2", true, true),
+            ("playback", "tone_stream://path=/etc/passwd", false, true),
+            ("playback", "silence_stream://1000,1400", true, true),
             ("set", "group_confirm_key=exec", false, true),
             ("set", "recordings_dir=/tmp", false, true),
             ("playback", "/etc/passwd", false, true),
@@ -415,23 +389,5 @@ mod tests {
             assert_eq!(may(Organisation, app, data), organisation, "{app} {data}");
             assert_eq!(may(Platform, app, data), platform, "{app} {data}");
         }
-    }
-
-    #[test]
-    fn nothing_that_runs_something_is_set_by_an_organisation() {
-        for name in [
-            "record_post_process_exec_app",
-            "record_post_process_exec_api",
-            "execute_on_answer",
-            "bridge_pre_execute_bleg_app",
-            "api_hangup_hook",
-            "session_in_hangup_hook",
-            "sip_h_X-Route",
-            "rmOrgID",
-        ] {
-            assert!(variable(Author::Organisation, name, "x").is_err(), "{name}");
-        }
-        assert!(variable(Author::Organisation, "effective_caller_id_name", "x").is_ok());
-        assert!(variable(Author::Organisation, "call_timeout", "20").is_ok());
     }
 }

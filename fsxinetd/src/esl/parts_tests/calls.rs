@@ -21,13 +21,13 @@ const MENU: &str = "{greeting = 'hi.wav', greeting_short = 'hi2.wav', invalid = 
 async fn a_switchboard() {
     for (presses, bridges, expected) in [
         // A choice that is taken ends the call.
-        (&["1"][..], &["SUCCESS"][..], &["bridge [^^;leg_timeout=20]user/1001"][..]),
+        (&["1"][..], &["SUCCESS"][..], &["bridge [^^;leg_timeout=20]user/1001@37"][..]),
         // Nobody took it: the menu again, by its short greeting.
         (
             &["1", "", ""],
             &["USER_BUSY"],
             &[
-                "bridge [^^;leg_timeout=20]user/1001",
+                "bridge [^^;leg_timeout=20]user/1001@37",
                 "read 1 4 hi2.wav",
                 "playback slow.wav",
                 "read 1 4 hi2.wav",
@@ -55,8 +55,8 @@ async fn a_switchboard() {
             &["6"],
             &["NO_ANSWER", "USER_BUSY"],
             &[
-                "bridge [^^;leg_timeout=20]user/1",
-                "bridge [^^;leg_timeout=20]user/2",
+                "bridge [^^;leg_timeout=20]user/1@37",
+                "bridge [^^;leg_timeout=20]user/2@37",
                 "hangup USER_BUSY",
             ],
         ),
@@ -96,8 +96,8 @@ async fn a_switchboard() {
 #[tokio::test]
 async fn a_hunt() {
     const ALL: &str = "{members = {'1001', '1002', {user = '1003', ring_timeout_ms = 5500}}, MORE}";
-    let one = |n: u32| format!("bridge [^^;leg_timeout=20]user/100{n}");
-    let third = "bridge [^^;leg_timeout=6]user/1003".to_owned();
+    let one = |n: u32| format!("bridge [^^;leg_timeout=20]user/100{n}@37");
+    let third = "bridge [^^;leg_timeout=6]user/1003@37".to_owned();
     let words_of = |list: &[&str]| words(list);
     for (more, bridges, expected) in [
         ("", &["USER_BUSY", "NO_ANSWER", "CALL_REJECTED"][..], vec![
@@ -126,14 +126,14 @@ async fn a_hunt() {
             "hangup NORMAL_CLEARING".into(),
         ]),
         ("strategy = 'enterprise'", &["USER_BUSY"], vec![
-            "bridge [^^;leg_timeout=20]user/1001:_:[^^;leg_timeout=20]user/1002:_:\
-             [^^;leg_timeout=6]user/1003".into(),
+            "bridge [^^;leg_timeout=20]user/1001@37:_:[^^;leg_timeout=20]user/1002@37:_:\
+             [^^;leg_timeout=6]user/1003@37".into(),
             "playback busy.USER_BUSY".into(),
         ]),
         ("ring_timeout_ms = 1001, confirm = {prompt = {'a.wav', 'b.wav'}, key = '9', timeout_ms = 2500}",
          &["SUCCESS"], vec![
             "bridge [^^;leg_timeout=2;group_confirm_key=9;group_confirm_file=file_string://a.wav!b.wav;\
-             group_confirm_timeout=3]user/1001".into(),
+             group_confirm_timeout=3]user/1001@37".into(),
         ]),
     ] {
         let options = ALL.replace("MORE", more);

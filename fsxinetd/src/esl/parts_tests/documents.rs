@@ -113,7 +113,7 @@ async fn documents_choose_by_their_conditions() {
 async fn documents_from_everywhere_and_of_every_kind() {
     for (options, expected) in [
         // From the bundle.
-        ("{document = 'main.json'}", "bridge [^^;leg_timeout=20]user/1009"),
+        ("{document = 'main.json'}", "bridge [^^;leg_timeout=20]user/1009@37"),
         ("{document = 'none.json'}", "playback invalid.table"),
         // No Core API is configured.
         ("{core = {path = '/x'}, otherwise = {hangup = 'NO_ANSWER'}}", "hangup NO_ANSWER"),
@@ -149,7 +149,7 @@ async fn documents_from_everywhere_and_of_every_kind() {
         // A function is no part of a document, and a document that asks for itself ends.
         (
             "{document = {rules = {{when = 'fallback', ['then'] = {document = 'main.json'}}}}}",
-            "bridge [^^;leg_timeout=20]user/1009",
+            "bridge [^^;leg_timeout=20]user/1009@37",
         ),
         ("{document = 'loop.json'}", "hangup EXCHANGE_ROUTING_ERROR"),
     ] {

@@ -72,7 +72,7 @@ async fn rig(script: &str) -> Rig {
         |_| {},
         |policy| {
             policy.cpu_budget_ms = 2_000;
-            policy.api_commands_organisations.push("module_exists".to_owned());
+            policy.caller_ids_organisations = [("37".to_owned(), words(&["+442079460000"]))].into();
         },
     )
     .await

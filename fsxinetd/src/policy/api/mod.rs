@@ -15,7 +15,7 @@ pub(super) mod event;
 pub(super) mod json;
 mod kv;
 mod metric;
-mod number;
+pub(super) mod number;
 mod os;
 pub mod outside;
 mod parts;

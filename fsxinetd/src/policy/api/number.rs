@@ -5,7 +5,7 @@
 //! number is. Emergency numbers come before both: nothing is ever put in front of 999.
 
 use fsx_core::Country;
-use fsx_core::decide::is_emergency;
+use fsx_core::decide::is_emergency as is_emergency_number;
 use fsx_core::normalise::normalise;
 use mlua::{Error, Lua, MultiValue, Table, Value};
 use rlibphonenumber::enums::{PhoneNumberFormat, PhoneNumberType, Region};
@@ -64,10 +64,7 @@ impl Number {
         {
             return Err(format!("\"{text}\" is no number"));
         }
-        let emergency = match published {
-            Some(published) => is_emergency(&*published.snapshot, country, dialled.as_bytes()),
-            None => fsx_core::emergency::is_builtin(country, dialled.as_bytes()),
-        };
+        let emergency = rings_for_help(published, country, &dialled);
         if emergency {
             return Ok(Self {
                 emergency,
@@ -212,6 +209,26 @@ fn read(
     let text = super::text(function, "number", text)?;
     let country = country(run, function, given)?;
     Ok(Number::read(run.world.published().as_deref(), country, &text))
+}
+
+/// The number's digits in full, as the routes have them; `None` where it is none.
+pub(in crate::policy) fn digits(run: &Run, text: &str) -> Option<String> {
+    let country = country(run, "", None).ok().flatten();
+    let number = Number::read(run.world.published().as_deref(), country, text).ok()?;
+    (!number.emergency).then_some(number.digits)
+}
+
+/// Whether the number is an emergency service's where the call is.
+pub(in crate::policy) fn is_emergency(run: &Run, text: &str) -> bool {
+    let country = country(run, "", None).ok().flatten();
+    rings_for_help(run.world.published().as_deref(), country, text)
+}
+
+fn rings_for_help(published: Option<&Published>, country: Option<Country>, dialled: &str) -> bool {
+    match published {
+        Some(published) => is_emergency_number(&*published.snapshot, country, dialled.as_bytes()),
+        None => fsx_core::emergency::is_builtin(country, dialled.as_bytes()),
+    }
 }
 
 /// The value, or nil and why.

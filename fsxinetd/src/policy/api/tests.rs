@@ -435,7 +435,7 @@ const ATTACKS: &[&str] = &[
     "local function f() return pcall(f) end while true do f() end",
     "table.sort({3, 2, 1, 5, 4}, function() while true do end end)",
     "session:setHangupHook(function() while true do end end) while true do end",
-    "for i = 1, 1e9 do session:setVariable('a' .. i, 'x') end",
+    "for i = 1, 1e9 do session:setVariable('my_' .. i, 'x') end",
     "local s = ('a'):rep(2e6) while true do s:find(('a'):rep(1e6) .. 'b', 1, true) end",
     "local s = ('a'):rep(2e6) while true do string.split(s, ('a'):rep(1e6) .. 'b') end",
 ];

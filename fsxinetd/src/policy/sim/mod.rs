@@ -38,7 +38,7 @@ use super::bundle::{Bundle, DEFAULT, Entry};
 use super::line::{self, Lost, Manners, Order};
 use super::run::Run;
 use super::vm::Vm;
-use super::{Call, Ended, Failure, Limits, Outcome, Phase, Verdict};
+use super::{Allowances, Call, Ended, Failure, Limits, Outcome, Phase, Verdict};
 use crate::config;
 use crate::esl::{answer, facts};
 
@@ -66,6 +66,7 @@ pub struct Stage {
     limits: Limits,
     manners: Arc<Manners>,
     site: config::Site,
+    allowances: Allowances,
 }
 
 impl Stage {
@@ -78,7 +79,8 @@ impl Stage {
             // A build that is not optimised computes many times longer over the same thing.
             limits.cpu_budget *= UNOPTIMISED;
         }
-        Self { limits, manners: Arc::new(Manners::from(policy)), site: site.clone() }
+        let (manners, allowances) = (Arc::new(Manners::from(policy)), Allowances::from(policy));
+        Self { limits, manners, site: site.clone(), allowances }
     }
 }
 
@@ -176,7 +178,7 @@ pub async fn play(
         Phase::Route => stage.limits.route_budget,
         Phase::Call | Phase::Hangup => stage.limits.call_budget,
     };
-    let world = Arc::new(Scripted::new(scene, &trace, budget));
+    let world = Arc::new(Scripted::new(scene, &trace, budget, stage.allowances.clone()));
     let vm = Vm::new(stage.limits).map_err(|e| format!("no virtual machine: {e}"))?;
     let (scripts, orders) = line::line(&data, Arc::clone(&stage.manners));
     let outside: Arc<dyn World> = Arc::clone(&world) as Arc<dyn World>;

@@ -19,6 +19,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
         doc: "A dial string of users and routes, with what each leg is to do; bridge takes it. The shipped parts ring by it.",
     },
     Function {
+        name: "fsx.domain",
+        phases: Any,
+        takes: "",
+        gives: "string",
+        doc: "The organisation's own domain on the switch: that of users, mailboxes and queues that are named without one.",
+    },
+    Function {
         name: "fsx.task",
         phases: Call,
         takes: "name: string",

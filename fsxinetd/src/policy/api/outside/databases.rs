@@ -21,6 +21,9 @@ const MAX_STATEMENT: Duration = Duration::from_secs(10);
 /// How often SQLite is asked to look at the clock, in steps of its machine.
 const STEPS: i32 = 10_000;
 
+/// More than SQLite can be built to attach.
+const MAX_ATTACHED: u32 = 126;
+
 /// Most bytes of one answer.
 const MAX_BYTES: usize = 4 << 20;
 
@@ -99,7 +102,9 @@ impl Database {
                 let limit = self.acquire.min(left(ask.timeout));
                 let mut conn =
                     Conn::open(&self.url, access, limit).await.map_err(|e| e.to_string())?;
-                if !self.is_sqlite() {
+                if self.is_sqlite() {
+                    no_other_files(&mut conn).await;
+                } else {
                     // A statement that we gave up must not go on there. MySQL has no such word,
                     // and does without.
                     let seconds = MAX_STATEMENT.as_secs();
@@ -134,6 +139,18 @@ impl Database {
         let mut idle = self.idle();
         idle.retain(|(_, since)| since.elapsed() < FRESH);
         idle.pop().map(|(conn, _)| conn)
+    }
+}
+
+/// SQLite opens no further file on this connection: it takes ten at most beside its own (its limit as
+/// it is built here), and all ten are used up, by nothing. `sql::check` lets no ATTACH and no DETACH
+/// through; this is for the day when it is fooled. There is no way to say so without unsafe code.
+async fn no_other_files(conn: &mut Conn) {
+    for n in 0..MAX_ATTACHED {
+        let sql = format!("ATTACH ':memory:' AS fsx_nothing_{n}");
+        if conn.execute("take every place of a database", &sql).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -205,5 +222,45 @@ async fn rows(conn: &mut Conn, ask: &DbAsk) -> Result<DbAnswer, Fault> {
 impl std::fmt::Debug for Conn {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(if self.is_sqlite() { "Conn(sqlite)" } else { "Conn(mysql)" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn sqlite_opens_no_other_file() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (own, other) = (dir.path().join("own.db"), dir.path().join("other.db"));
+        let config = config::Database {
+            url: format!("sqlite:{}", own.display()),
+            read_only: false,
+            ..config::Database::default()
+        };
+        for path in [&own, &other] {
+            let url: DbUrl = format!("sqlite:{}", path.display()).parse().expect("an address");
+            let limit = Duration::from_secs(5);
+            let mut conn = Conn::open(&url, Access::Create, limit).await.expect("a database");
+            conn.execute("fill", "CREATE TABLE t AS SELECT 'secret' AS a").await.expect("filled");
+        }
+        let all = Databases::new(&[("A".to_owned(), config)].into());
+        let database = Arc::clone(&all.0["A"]);
+        let ask = |sql: String| DbAsk {
+            alias: "A".to_owned(),
+            sql,
+            max_rows: 10,
+            timeout: Duration::from_secs(5),
+        };
+        let said = database.ask(ask("SELECT a FROM t".to_owned())).await.expect("rows");
+        assert_eq!(said.rows, [[Some("secret".to_owned())]]);
+        // As if the check of statements had let it through.
+        let mut conn = database.taken().expect("the connection of just now");
+        let attach = ask(format!("ATTACH '{}' AS o", other.display()));
+        match rows(&mut conn, &attach).await {
+            Err(Fault::Engine(why)) => assert!(why.contains("too many attached"), "{why}"),
+            Err(Fault::Broken(why)) => panic!("broken: {why}"),
+            Ok(_) => panic!("another file was opened"),
+        }
     }
 }

@@ -51,29 +51,51 @@ impl Entry {
 struct Space {
     entries: HashMap<String, Entry>,
     bytes: usize,
+    /// Nothing is over before this; `None` where nothing ever will be.
+    first_over: Option<Instant>,
 }
 
 impl Space {
-    fn sweep(&mut self, now: Instant) {
-        let mut freed = 0;
+    /// Lets go of what is over. Bytes that this freed. Looks at nothing where nothing can be.
+    fn sweep(&mut self, now: Instant) -> usize {
+        if self.first_over.is_none_or(|first| first > now) {
+            return 0;
+        }
+        let (mut freed, mut first) = (0, None);
         self.entries.retain(|key, entry| {
             let over = entry.is_over(now);
-            freed += if over { entry.size(key) } else { 0 };
+            if over {
+                freed += entry.size(key);
+            } else if let Some(until) = entry.until {
+                first = Some(first.map_or(until, |first: Instant| first.min(until)));
+            }
             !over
         });
         self.bytes -= freed;
+        self.first_over = first;
+        freed
     }
 
-    fn remove(&mut self, key: &str) -> Option<Entry> {
+    /// Takes an entry out, with its size.
+    fn remove(&mut self, key: &str) -> Option<(Entry, usize)> {
         let entry = self.entries.remove(key)?;
-        self.bytes -= entry.size(key);
-        Some(entry)
+        let size = entry.size(key);
+        self.bytes -= size;
+        Some((entry, size))
+    }
+
+    fn insert(&mut self, key: String, entry: Entry, size: usize) {
+        self.bytes += size;
+        self.first_over = self.first_over.into_iter().chain(entry.until).min();
+        self.entries.insert(key, entry);
     }
 }
 
 #[derive(Debug)]
 struct State {
     spaces: HashMap<Owner, Space>,
+    /// Of all spaces.
+    bytes: usize,
     swept: Instant,
 }
 
@@ -91,7 +113,7 @@ pub(super) struct Kept {
 
 impl Kept {
     pub(super) fn new(config: &config::Policy) -> Self {
-        let state = State { spaces: HashMap::new(), swept: Instant::now() };
+        let state = State { spaces: HashMap::new(), bytes: 0, swept: Instant::now() };
         Self {
             state: Mutex::new(state),
             max_keys: config.kv_max_keys as usize,
@@ -104,7 +126,8 @@ impl Kept {
     pub(super) fn ask(&self, owner: Owner, ask: KvAsk, now: Instant) -> Result<KvAnswer, String> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if now.saturating_duration_since(state.swept) >= SWEEP_EVERY {
-            state.spaces.values_mut().for_each(|space| space.sweep(now));
+            let freed: usize = state.spaces.values_mut().map(|space| space.sweep(now)).sum();
+            state.bytes -= freed;
             state.spaces.retain(|_, space| !space.entries.is_empty());
             state.swept = now;
         }
@@ -143,8 +166,9 @@ impl Kept {
                 Ok(KvAnswer::Sum(by))
             }
             KvAsk::Delete { key } => {
-                let entry = state.spaces.get_mut(&owner).and_then(|space| space.remove(&key));
-                Ok(KvAnswer::Done(entry.is_some_and(|entry| !entry.is_over(now))))
+                let gone = state.spaces.get_mut(&owner).and_then(|space| space.remove(&key));
+                state.bytes -= gone.as_ref().map_or(0, |(_, size)| *size);
+                Ok(KvAnswer::Done(gone.is_some_and(|(entry, _)| !entry.is_over(now))))
             }
             KvAsk::Keys { prefix, most } => {
                 let mut keys: Vec<String> = state
@@ -178,8 +202,8 @@ impl Kept {
                 self.max_value
             ));
         }
-        let all: usize = state.spaces.values().map(|space| space.bytes).sum();
-        let space = state.spaces.entry(owner).or_default();
+        let State { spaces, bytes: all, .. } = state;
+        let space = spaces.entry(owner).or_default();
         let old = space.entries.get(&key).map_or(0, |entry| entry.size(&key));
         let fits = |space: &Space| {
             let more = usize::from(old == 0);
@@ -187,19 +211,19 @@ impl Kept {
                 && space.bytes - old + size <= self.max_bytes
         };
         if !fits(space) {
-            space.sweep(now);
+            *all -= space.sweep(now);
         }
         // What was there may have been swept.
         let old = space.entries.get(&key).map_or(0, |entry| entry.size(&key));
         if space.entries.len() + usize::from(old == 0) > self.max_keys {
             return Err(format!("{} keys are kept, as many as may be", space.entries.len()));
         }
-        if space.bytes - old + size > self.max_bytes || all - old.min(all) + size > self.max_all {
+        if space.bytes - old + size > self.max_bytes || *all - old + size > self.max_all {
             return Err("there is no room for more".to_owned());
         }
         space.remove(&key);
-        space.bytes += size;
-        space.entries.insert(key, entry);
+        space.insert(key, entry, size);
+        *all = *all - old + size;
         Ok(())
     }
 }
@@ -303,9 +327,14 @@ mod tests {
             };
         }
         let state = kept.state.lock().expect("unpoisoned");
+        let mut all = 0;
         for space in state.spaces.values() {
             let counted: usize = space.entries.iter().map(|(key, entry)| entry.size(key)).sum();
             assert_eq!(space.bytes, counted);
+            let first = space.entries.values().filter_map(|entry| entry.until).min();
+            assert!(first.is_none() || space.first_over.is_some_and(|over| Some(over) <= first));
+            all += counted;
         }
+        assert_eq!(state.bytes, all);
     }
 }

@@ -5,14 +5,14 @@ local parts = require "fsx.parts.call"
 
 function gone(session, what)
     fsx.log("hook " .. what .. " " .. session:hangupCause() .. " customer "
-        .. tostring(session:getVariable("customer")))
+        .. tostring(session:getVariable("my_customer")))
 end
 
 local function account(session)
     local digits, reply = get_info.run(session, {
         prompt = "tone_stream://%(100,0,400)",
         max = 1,
-        variable = "account",
+        variable = "my_account",
         post = { path = "/organisations/37/accounts", field = "account", with = { caller = call.caller } },
     })
     fsx.log("account " .. tostring(digits) .. " tier " .. tostring(reply and reply.tier))
@@ -22,7 +22,7 @@ end
 function line(session, call)
     session:setHangupHook("gone")
     local reply, why = fsx.core.get("/organisations/37/callers", { query = { number = call.caller } })
-    session:setVariable("customer", reply and reply.json and reply.json.name or why)
+    session:setVariable("my_customer", reply and reply.json and reply.json.name or why)
     local result, more = switchboard.run(session, {
         greeting = "tone_stream://%(100,0,800)",
         invalid = "tone_stream://%(50,0,300)",
@@ -49,5 +49,5 @@ end
 
 function over(call)
     fsx.log("hangup phase " .. call.ended.cause .. " answered " .. tostring(call.ended.answered)
-        .. " customer " .. tostring(call.vars.customer))
+        .. " customer " .. tostring(call.vars.my_customer))
 end
