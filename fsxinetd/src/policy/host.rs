@@ -9,10 +9,11 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fsx_wire::message::WireFacts;
-use mlua::{Error, Lua, LuaSerdeExt as _, MultiValue, Table, Value, Variadic, chunk::ChunkMode};
+use mlua::{Error, Lua, LuaSerdeExt as _, MultiValue, Table, Value, Variadic};
 
 use super::api::catalogue::{self, Function};
 use super::api::{self, LogLevel};
+use super::files;
 use super::freeswitch;
 use super::parts;
 use super::run::Run;
@@ -113,8 +114,8 @@ fn place(lua: &Lua, run: &Run) -> String {
 pub(super) fn install(lua: &Lua, current: &Current) -> mlua::Result<()> {
     let globals = lua.globals();
     api::install(lua, current)?;
-    globals.raw_set("require", require(lua, current)?)?;
-    globals.raw_set("dofile", dofile(lua, current)?)?;
+    globals.raw_set("require", files::require(lua, current)?)?;
+    globals.raw_set("dofile", files::dofile(lua, current)?)?;
     globals.raw_set("print", print(lua, current)?)?;
     globals.raw_set("fsx", fsx(lua, current)?)?;
     globals.raw_set("freeswitch", freeswitch::install(lua, current)?)?;
@@ -204,97 +205,6 @@ fn print(lua: &Lua, current: &Current) -> mlua::Result<mlua::Function> {
         run.enter(lua, "print")?.log(LogLevel::Info, &words.join("\t"));
         Ok(())
     })
-}
-
-/// The part of `require` that is Lua: what a file does at its top may wait, and a function of the
-/// host that calls it could not.
-const REQUIRE: &str = "local find, keep = ...
-return function(name)
-    local file, known, chunk = find(name)
-    if chunk == nil then return known end
-    local value = chunk(name)
-    if value == nil then value = true end
-    keep(file, value)
-    return value
-end";
-
-const DOFILE: &str = "local find = ...
-return function(name)
-    local _, _, chunk = find(name)
-    return chunk()
-end";
-
-/// `require`: another file of the same bundle, or a shipped part; run once a run.
-fn require(lua: &Lua, current: &Current) -> mlua::Result<mlua::Function> {
-    let run = current.clone();
-    let find = lua.create_function(move |lua, name: String| {
-        let run = run.enter(lua, "require")?;
-        let file = file_of(&name);
-        let loaded = loaded(lua)?;
-        let known: Value = loaded.raw_get(file.as_str())?;
-        if !known.is_nil() {
-            return Ok((file, known, Value::Nil));
-        }
-        let function = load(lua, &run, &file)?;
-        // Marked first, so that two files that require one another end.
-        loaded.raw_set(file.as_str(), true)?;
-        Ok((file, Value::Nil, Value::Function(function)))
-    })?;
-    let keep = lua.create_function(|lua, (file, value): (String, Value)| {
-        loaded(lua)?.raw_set(file.as_str(), value)
-    })?;
-    lua.load(REQUIRE).set_name("=fsx").call((find, keep))
-}
-
-/// `dofile`: the same, run each time.
-fn dofile(lua: &Lua, current: &Current) -> mlua::Result<mlua::Function> {
-    let run = current.clone();
-    let find = lua.create_function(move |lua, name: String| {
-        let run = run.enter(lua, "dofile")?;
-        let file = file_of(&name);
-        let function = load(lua, &run, &file)?;
-        Ok((file, Value::Nil, function))
-    })?;
-    lua.load(DOFILE).set_name("=fsx").call(find)
-}
-
-/// `lib.part`, `lib/part` and `lib/part.lua` are one file.
-fn file_of(name: &str) -> String {
-    let bare = name.strip_suffix(".lua").unwrap_or(name);
-    format!("{}.lua", bare.replace('.', "/"))
-}
-
-/// What was loaded. The table is in the run's own globals, so it goes when the run goes.
-fn loaded(lua: &Lua) -> mlua::Result<Table> {
-    let globals = lua.globals();
-    match globals.raw_get::<Value>("__loaded")? {
-        Value::Table(table) => Ok(table),
-        _ => {
-            let table = lua.create_table()?;
-            globals.raw_set("__loaded", &table)?;
-            Ok(table)
-        }
-    }
-}
-
-/// Loads a compiled file of the run's bundle, or of the shipped parts, into the globals of the Lua
-/// thread that asks. A bundle cannot put a file in a part's place.
-pub(super) fn load(lua: &Lua, run: &Run, file: &str) -> mlua::Result<mlua::Function> {
-    let bundle = &run.bundle;
-    let (code, name) = match file.strip_prefix(api::PARTS) {
-        Some(_) => {
-            let code = api::part(file)
-                .ok_or_else(|| Error::runtime(format!("there is no shipped part {file}")))?;
-            (code, format!("@{file}"))
-        }
-        None => {
-            let code = bundle.bytecode(file).ok_or_else(|| {
-                Error::runtime(format!("there is no file {file} in {}", bundle.name))
-            })?;
-            (code, format!("@{}/{file}", bundle.name))
-        }
-    };
-    lua.load(code).set_name(name).set_mode(ChunkMode::Binary).into_function()
 }
 
 /// `fsx.route{…}`: the engine's answer as a table; nil and a reason before any data is published.

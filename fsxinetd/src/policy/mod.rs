@@ -21,6 +21,7 @@ pub mod bundle;
 mod call;
 mod ended;
 pub mod engine;
+mod files;
 mod freeswitch;
 mod handoff;
 mod host;

@@ -13,7 +13,8 @@ use fsx_wire::answer::Route;
 use super::Phase;
 use super::allowed;
 use super::handoff;
-use super::host::{self, Current};
+use super::files;
+use super::host::Current;
 use super::run::Run;
 use super::screen::{Author, plain_sound};
 use super::shows;
@@ -70,7 +71,7 @@ pub(super) fn install(lua: &Lua, current: &Current, fsx: &Table) -> mlua::Result
                     return nil_and(lua, &why);
                 }
             };
-            let chunk = host::load(lua, &run, &entry.file)?;
+            let chunk = files::load(lua, &run, &entry.file)?;
             let globals = lua.globals();
             lua.load(TASK).set_name("=fsx").call((chunk, entry.function, globals))
         })?,

@@ -46,10 +46,20 @@ impl Rig {
     }
 
     pub(super) async fn run(&self, phase: Phase, org: u32, task: &str) -> Result<Outcome, Failure> {
+        self.called(phase, org, task, "07700900123").await
+    }
+
+    pub(super) async fn called(
+        &self,
+        phase: Phase,
+        org: u32,
+        task: &str,
+        number: &str,
+    ) -> Result<Outcome, Failure> {
         let vars = [("rmOrgID", org.to_string()), ("caller_id_name", "Åsa".to_owned())];
         let facts = WireFacts {
             call_id: "c1".to_owned(),
-            called: "07700900123".to_owned(),
+            called: number.to_owned(),
             org,
             vars: vars.map(|(n, v)| (n.to_owned(), v)).into(),
             ..WireFacts::default()
@@ -216,6 +226,47 @@ async fn nothing_is_left_behind_for_the_next_run() {
     );
     for _ in 0..3 {
         assert_eq!(rig.route().await.expect("fine").verdict, Verdict::Keep);
+    }
+}
+
+/// Files are read once for all runs, so nothing of one run may have got into what was read.
+#[tokio::test]
+async fn a_file_that_was_read_before_knows_nothing_of_the_run_before() {
+    let rig = Rig::new(&[
+        ("default/manifest.toml", MANIFEST),
+        (
+            "default/x.lua",
+            "local first = call.number
+             Config = { number = call.number, made = {} }
+             local other = require 'lib.other'
+             function decide(question)
+                 assert(question == call and first == question.number)
+                 assert(other.number() == question.number and Config.number == question.number)
+                 assert(other.made() == Config.made and next(Config.made) == nil)
+                 Config.made[1] = 1
+                 local tag = question.number:sub(-1)
+                 if tag == '1' then
+                     print = function() return 'mine' end
+                     local ok, own = pcall(require, 'lib.late')
+                     assert(ok and own == 'mine', own)
+                 else
+                     assert(require('lib.late') == 'said nothing')
+                 end
+             end",
+        ),
+        (
+            "default/lib/other.lua",
+            "local at_load = Config.number
+             return {
+                 number = function() assert(at_load == Config.number) return call.number end,
+                 made = function() return Config.made end,
+             }",
+        ),
+        ("default/lib/late.lua", "return print(7) or 'said nothing'"),
+    ]);
+    for number in ["07700900120", "07700900121", "07700900122", "07700900131", "07700900120"] {
+        let outcome = rig.called(Phase::Route, 0, "", number).await;
+        assert_eq!(outcome.expect(number).verdict, Verdict::Keep, "{number}");
     }
 }
 

@@ -10,12 +10,12 @@ use fsx_wire::answer::{RouteAnswer, rfc3339};
 use fsx_wire::esl::Action;
 use mlua::{
     Error, Function, Lua, LuaOptions, LuaSerdeExt as _, StdLib, Table, Thread, Value, VmState,
-    chunk::Compiler,
 };
 
 use super::api::event::Event;
 use super::budget::{Meter, Tick, computed};
 use super::bundle::Entry;
+use super::files::{self, Files};
 use super::host::{self, Current};
 use super::outcome::{Failure, Outcome, Verdict};
 use super::run::Run;
@@ -25,7 +25,9 @@ use super::{Limits, Phase};
 
 /// Runs the file, then the function that it defines. `ACTIONS` is how mod_lua's dialplan scripts
 /// answer, `XML_STRING` its XML scripts.
-const DRIVER: &str = "local chunk, name, env, call, session = ...
+const DRIVER: &str = "local begin = ...
+return function(...)
+local chunk, name, env, call, session = begin(...)
 local result = chunk()
 if name ~= nil then
     local f = rawget(env, name)
@@ -34,16 +36,17 @@ if name ~= nil then
     if session ~= nil then result = f(session, call) else result = f(call) end
 end
 if result == nil then result = rawget(env, 'XML_STRING') end
-return result, rawget(env, 'ACTIONS')";
+return result, rawget(env, 'ACTIONS')
+end";
 
 /// The machine of one organisation for one bundle.
 #[derive(Debug)]
 pub(super) struct Vm {
     lua: Lua,
     current: Current,
-    until_asked: Table,
     meter: Arc<Meter>,
-    driver: Vec<u8>,
+    /// [`DRIVER`]: given the file and the function, it runs them.
+    driver: Function,
     limits: Limits,
 }
 
@@ -61,7 +64,9 @@ impl Vm {
         let current = Current::default();
         host::install(&lua, &current)?;
         lua.globals().raw_set("session", Session(current.clone()))?;
-        let until_asked = until_asked(&lua, &current)?;
+        lua.set_app_data(Files::new(&lua));
+        let begin = begin(&lua, &current)?;
+        let driver = lua.load(DRIVER).set_name("=fsx").call::<Function>(begin)?;
         lua.sandbox(true)?;
         lua.set_memory_limit(limits.memory_mib as usize * (1 << 20))?;
 
@@ -77,8 +82,7 @@ impl Vm {
             Tick::Yield => Ok(VmState::Continue),
             Tick::Stop => Err(Error::runtime("the budget is used up")),
         });
-        let driver = Compiler::new().compile(DRIVER)?;
-        Ok(Self { lua, current, until_asked, meter, driver, limits })
+        Ok(Self { lua, current, meter, driver, limits })
     }
 
     /// Bytes in use once all garbage is gone.
@@ -96,10 +100,12 @@ impl Vm {
             // It waited in the queue for all its time: whoever comes next may still be helped.
             return Err(Failure::Busy);
         }
-        let thread = self.prepare(run, entry).map_err(|e| self.failure(run, started, &e))?;
+        Files::prepare(&self.lua, &run.bundle, &entry.file);
+        let thread = self.thread().map_err(|e| self.failure(run, started, &e))?;
         let own = thread.to_pointer() as usize;
+        let entry = (entry.file.as_str(), entry.function.as_deref());
         let work = async {
-            let ended = thread.into_async::<(Value, Value)>(())?.await;
+            let ended = thread.into_async::<(Value, Value)>(entry)?.await;
             let (result, mut actions) = match ended {
                 // A hangup hook that says so has ended it.
                 Err(error) if run.is_over() && error.to_string().contains(talk::ENDED) => {
@@ -144,45 +150,10 @@ impl Vm {
     }
 
     /// A Lua thread with globals of its own, ready to run.
-    fn prepare(&self, run: &Arc<Run>, entry: &Entry) -> mlua::Result<Thread> {
-        let (run, entry, driver) = (Arc::clone(run), entry.clone(), self.driver.clone());
-        let (current, until_asked) = (self.current.clone(), self.until_asked.clone());
-        // Globals belong to a Lua thread and what is made on it, so everything is made inside.
-        let setup = self.lua.create_function(move |lua, ()| {
-            let globals = lua.globals();
-            let call = call_table(lua, &run, &until_asked)?;
-            globals.raw_set("call", &call)?;
-            let argv = lua.create_table()?;
-            argv.raw_set(0, entry.file.as_str())?;
-            for (n, word) in run.call.arguments.iter().enumerate() {
-                argv.raw_set(n + 1, word.as_str())?;
-            }
-            globals.raw_set("argv", argv)?;
-            if let Some(query) = &run.call.look_up {
-                let request = lua.create_table()?;
-                request.raw_set("section", query.section.as_str())?;
-                request.raw_set("tag_name", query.tag_name.as_str())?;
-                request.raw_set("key_name", query.key_name.as_str())?;
-                request.raw_set("key_value", query.key_value.as_str())?;
-                globals.raw_set("XML_REQUEST", request)?;
-            }
-            globals.raw_set("params", Event::of_call(&current, Arc::clone(&run)))?;
-            let chunk = host::load(lua, &run, &entry.file)?;
-            let driver = lua
-                .load(driver.as_slice())
-                .set_name("=fsx")
-                .set_mode(mlua::chunk::ChunkMode::Binary)
-                .into_function()?;
-            let session: Value = match run.phase {
-                Phase::Call => globals.get("session")?,
-                Phase::Route | Phase::Hangup => Value::Nil,
-            };
-            let bound = driver.bind((chunk, entry.function.as_deref(), globals, call, session))?;
-            lua.create_thread(bound)
-        })?;
-        let thread = self.lua.create_thread(setup)?;
+    fn thread(&self) -> mlua::Result<Thread> {
+        let thread = self.lua.create_thread(self.driver.clone())?;
         thread.sandbox()?;
-        thread.resume::<Thread>(())
+        Ok(thread)
     }
 
     /// What the script's values mean.
@@ -262,6 +233,42 @@ impl<F: Future> Future for Metered<'_, F> {
         run.used(computed().saturating_sub(before));
         polled
     }
+}
+
+/// What a run begins with, made on its own Lua thread: globals belong to that, and so does whatever
+/// is made on it. Takes the file and the function; gives the chunk, the function's name, the globals,
+/// and what the function is called with.
+fn begin(lua: &Lua, current: &Current) -> mlua::Result<Function> {
+    let until_asked = until_asked(lua, current)?;
+    let session = lua.globals().raw_get::<Value>("session")?;
+    let current = current.clone();
+    lua.create_function(move |lua, (file, function): (String, Value)| {
+        let run = current.in_hand()?;
+        let globals = lua.globals();
+        let call = call_table(lua, &run, &until_asked)?;
+        globals.raw_set("call", &call)?;
+        let argv = lua.create_table()?;
+        argv.raw_set(0, file.as_str())?;
+        for (n, word) in run.call.arguments.iter().enumerate() {
+            argv.raw_set(n + 1, word.as_str())?;
+        }
+        globals.raw_set("argv", argv)?;
+        if let Some(query) = &run.call.look_up {
+            let request = lua.create_table()?;
+            request.raw_set("section", query.section.as_str())?;
+            request.raw_set("tag_name", query.tag_name.as_str())?;
+            request.raw_set("key_name", query.key_name.as_str())?;
+            request.raw_set("key_value", query.key_value.as_str())?;
+            globals.raw_set("XML_REQUEST", request)?;
+        }
+        globals.raw_set("params", Event::of_call(&current, Arc::clone(&run)))?;
+        let chunk = files::load(lua, &run, &file)?;
+        let session = match run.phase {
+            Phase::Call => session.clone(),
+            Phase::Route | Phase::Hangup => Value::Nil,
+        };
+        Ok((chunk, function, globals, call, session))
+    })
 }
 
 /// `call`: the facts, under the names of the documentation.
