@@ -10,7 +10,7 @@ mod deck;
 use std::{hint::black_box, time::Instant};
 
 use chase::{Chase, Evictor, undisturbed};
-use fsx_core::{CallFacts, Decision, data::LiveView, decide};
+use fsx_core::{CallFacts, Decision, Plan, data::LiveView, decide::decide_into, plan::NoWhy};
 use fsx_live::{LiveSpec, LiveTable};
 use fsx_snapshot::{BuildSettings, Snapshot, build, rows::Rows};
 use serde_json::json;
@@ -134,11 +134,13 @@ fn numbers(prefixes: &[String]) -> Vec<String> {
 #[inline(never)]
 fn each(data: &Data, live: &impl LiveView, called: &[String], turns: usize) -> f64 {
     let mut routes = 0;
+    let mut decision = Decision::Route(Plan::empty(0));
     let began = Instant::now();
     for n in 0..turns {
         let mut facts = CallFacts::new(called[n % called.len()].as_bytes(), 37, 1_000_000);
         facts.data_centre = "LON1";
-        if let Decision::Route(plan) = black_box(decide(data, live, &facts)) {
+        decide_into(data, live, &facts, &mut NoWhy, &mut decision);
+        if let Decision::Route(plan) = black_box(&decision) {
             routes += plan.routes().len();
         }
     }

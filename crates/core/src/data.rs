@@ -271,6 +271,8 @@ pub struct CarrierTerms {
 pub struct GatewayTerms {
     /// As [`Gateway::id`].
     pub id: u32,
+    /// As [`Gateway::carrier`].
+    pub carrier: Index,
     /// Bits of its data centres; 0 serves all.
     pub data_centres: u64,
     /// As [`Gateway::conc_calls`].
@@ -288,8 +290,6 @@ pub struct GatewayTerms {
 /// An entry of a ranked list: its rate is settled, whoever calls and whenever.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ranked {
-    /// Whose offer.
-    pub carrier: Index,
     /// Its rate.
     pub rate: Index,
     /// Length of the matched prefix.
@@ -297,8 +297,84 @@ pub struct Ranked {
     /// It costs the same as the entry before or after it, so that the best gateway left decides
     /// between them.
     pub tied: bool,
-    /// It serves only the organisations of its closed loop, and those in an order of their own.
-    pub closed_loop: bool,
+    /// Whose offer, and by which gateways.
+    pub by: By,
+}
+
+/// Who serves an entry of a ranked list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum By {
+    /// These gateway rows, in order. Their carrier stands in each.
+    Gateways {
+        /// First row; the carrier where there are none.
+        first: u32,
+        /// How many.
+        count: u32,
+    },
+    /// A carrier that serves only the organisations of its closed loop, and those in an order of their
+    /// own.
+    ClosedLoop(Index),
+    /// A carrier whose gateways are drawn anew for each call.
+    Drawn(Index),
+}
+
+impl Ranked {
+    /// Bytes of one in a list.
+    pub const BYTES: usize = 8;
+
+    /// Flag: the entry holds a rate row, not a band row.
+    pub const RATE: u8 = 1;
+    /// Flag: [`Ranked::tied`].
+    pub const TIED: u8 = 2;
+    /// Flag: [`By::ClosedLoop`].
+    pub const CLOSED_LOOP: u8 = 4;
+    /// Flag: [`By::Drawn`].
+    pub const DRAWN: u8 = 8;
+
+    /// Reads one: rate row (32 bits, little-endian), first gateway row (16), how many (8), flags (4),
+    /// length (4). Of a closed loop or a draw, and where there are no gateways, the carrier stands in
+    /// the place of the first. `None` where its rate is left to the call.
+    #[must_use]
+    #[inline]
+    pub fn of(entry: &[u8; Self::BYTES]) -> Option<Self> {
+        let word = u64::from_le_bytes(*entry);
+        let (at, flags) = (u32::from((word >> 32) as u16), (word >> 56) as u8);
+        if flags & Self::RATE == 0 {
+            return None;
+        }
+        let by = if flags & (Self::CLOSED_LOOP | Self::DRAWN) == 0 {
+            By::Gateways { first: at, count: u32::from((word >> 48) as u8) }
+        } else if flags & Self::CLOSED_LOOP != 0 {
+            By::ClosedLoop(Index(at))
+        } else {
+            By::Drawn(Index(at))
+        };
+        let tied = flags & Self::TIED != 0;
+        Some(Self { rate: Index(word as u32), prefix_len: flags >> 4, tied, by })
+    }
+}
+
+impl GatewayTerms {
+    /// Bytes of a row.
+    pub const BYTES: usize = 32;
+
+    /// Reads a row: data centres (64 bits, little-endian), then ID, calls, calls a second, weight (32
+    /// each), reliability, 1 where health is looked at, two zeros, carrier (32).
+    #[must_use]
+    #[inline]
+    pub fn of(row: &[u8; Self::BYTES]) -> Self {
+        let word = |at: usize| u32::from_le_bytes([row[at], row[at + 1], row[at + 2], row[at + 3]]);
+        Self {
+            data_centres: u64::from(word(4)) << 32 | u64::from(word(0)),
+            id: word(8),
+            conc_calls: word(12),
+            max_cps: word(16),
+            weight: word(20),
+            reliability: row[24],
+            health_checked: row[25] != 0,
+            carrier: Index(word(28)),
+        }
+    }
 }
 
 /// What an override does (contract step 10).
@@ -378,8 +454,9 @@ pub trait RoutingData {
     /// How many entries of a list stand in the order of the default profile, cheapest first, each
     /// with its rate settled; 0 where that is left to the call ([`Self::settled`] comes first). The rest of such a list can never be used.
     fn ranked_len(&self, list: OfferList) -> u32;
-    /// The `n`th entry of a ranked list.
-    fn ranked(&self, list: OfferList, n: u32) -> Option<Ranked>;
+    /// The entries of a list that are ranked, as [`Ranked::of`] reads them; none where
+    /// [`Self::ranked_len`] is 0. `None` of damaged data.
+    fn ranked_entries(&self, list: OfferList) -> Option<&[[u8; Ranked::BYTES]]>;
     /// The bit of a data centre in [`GatewayTerms::data_centres`]; 0 for one that no gateway names.
     fn data_centre_bit(&self, name: &str) -> u64;
     /// The organisation's order of carriers as text; empty is the default.
@@ -397,6 +474,8 @@ pub trait RoutingData {
     fn rate_terms(&self, at: Index) -> Option<RateTerms>;
     /// A gateway row without its texts.
     fn gateway_terms(&self, at: Index) -> Option<GatewayTerms>;
+    /// The same of all gateways, as [`GatewayTerms::of`] reads them. `None` of damaged data.
+    fn all_gateway_terms(&self) -> Option<&[[u8; GatewayTerms::BYTES]]>;
     /// A carrier row.
     fn carrier(&self, at: Index) -> Option<Carrier<'_>>;
     /// A band row.
@@ -413,13 +492,15 @@ pub trait RoutingData {
     fn format_rule(&self, format: Index, n: u32) -> Option<Rewrite<'_>>;
 }
 
-/// A list of offers: first row and count.
+/// A list of offers: first row and count, and in what order it stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct OfferList {
     /// First row.
     pub first: u32,
     /// How many.
     pub len: u32,
+    /// What the data notes of its order; theirs to read.
+    pub order: u32,
 }
 
 /// What a live table says of one gateway.

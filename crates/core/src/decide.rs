@@ -40,23 +40,41 @@ pub fn decide_why<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
     facts: &CallFacts<'_>,
     why: &mut W,
 ) -> Decision {
-    // Made where it is returned: a plan is half a kilobyte.
     let mut decision = Decision::Route(Plan::empty(data.generation()));
-    if let Some((number, refused)) = fill(data, live, facts, why, &mut decision) {
-        decision = Decision::Reject { generation: data.generation(), number, why: refused };
-    }
+    decide_into(data, live, facts, why, &mut decision);
     decision
 }
 
-/// Makes the decision, or gives why there is none, with the number as far as it was made out.
+/// The same, put where an earlier decision was: for who decides call after call, and need not clear
+/// and copy half a kilobyte for each.
+pub fn decide_into<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
+    data: &D,
+    live: &L,
+    facts: &CallFacts<'_>,
+    why: &mut W,
+    decision: &mut Decision,
+) {
+    let generation = data.generation();
+    if let Decision::Reject { .. } = decision {
+        *decision = Decision::Route(Plan::empty(generation));
+    }
+    let Decision::Route(plan) = decision else { return };
+    plan.clear(generation);
+    if let Err(refused) = fill(data, live, facts, why, plan) {
+        let number = plan.number;
+        *decision = Decision::Reject { generation, number, why: refused };
+    }
+}
+
+/// Fills an empty plan, or says why there is none, with the number in it as far as it was made out.
 #[inline]
 fn fill<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
     data: &D,
     live: &L,
     facts: &CallFacts<'_>,
     why: &mut W,
-    decision: &mut Decision,
-) -> Option<(Option<E164>, Reject)> {
+    plan: &mut Plan,
+) -> Result<(), Reject> {
     let org = data.org(facts.org_id);
     let country = facts
         .home_country
@@ -65,52 +83,43 @@ fn fill<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
 
     // Step 1.
     if is_emergency(data, country, facts.called) {
-        let Some(plan) = emergency_plan(data, facts, country) else {
-            return Some((None, Reject::NoEmergencyGateway));
-        };
-        *decision = Decision::Route(plan);
-        return None;
+        return emergency_plan(data, facts, country, plan).ok_or(Reject::NoEmergencyGateway);
     }
     // Step 2.
-    let Some(number) = normalise(data, country, facts.called) else {
-        return Some((None, Reject::InvalidNumber));
-    };
+    let number = normalise(data, country, facts.called).ok_or(Reject::InvalidNumber)?;
+    plan.number = Some(number);
     // Step 3.
     if let Some(rule_id) = blocking_rule(data, facts.org_id, &number) {
-        return Some((Some(number), Reject::Blocked { rule_id }));
+        return Err(Reject::Blocked { rule_id });
     }
     // Step 4.
     if let Some(limit) = org.and_then(|org| org.call_cost_limit)
         && live.spend(facts.org_id).is_some_and(|spent| spent >= limit)
     {
-        return Some((Some(number), Reject::SpendLimit));
+        return Err(Reject::SpendLimit);
     }
 
     let lrn = facts.lrn.and_then(|lrn| normalise(data, country, lrn));
     let looked_up = lrn.unwrap_or(number);
+    plan.looked_up = Some(looked_up);
     let mut caller = || facts.caller.and_then(|caller| normalise(data, country, caller));
-    if !W::ON
-        && let Decision::Route(plan) = &mut *decision
-        && ranked::fill(data, live, facts, org, looked_up, &mut caller, plan)
-    {
-        (plan.number, plan.looked_up) = (Some(number), Some(looked_up));
+    if !W::ON && ranked::fill(data, live, facts, org.as_ref(), looked_up, &mut caller, plan) {
         plan.caller = caller();
-        return None;
+        return Ok(());
     }
-    let call = Call { data, live, facts, number, looked_up, caller: caller() };
-    *decision = decide_row_by_row(&call, org, why);
-    None
+    plan.caller = caller();
+    let call = Call { data, live, facts, number, looked_up, caller: plan.caller };
+    fill_row_by_row(&call, org, why, plan)
 }
 
 /// Steps 5 to 14 to the letter. Apart, so that its stack is taken only where it is needed.
 #[inline(never)]
-fn decide_row_by_row<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
+fn fill_row_by_row<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
     call: &Call<'_, D, L>,
     org: Option<Org>,
     why: &mut W,
-) -> Decision {
-    let (generation, number) = (call.data.generation(), call.number);
-    let reject = |why| Decision::Reject { generation, number: Some(number), why };
+    plan: &mut Plan,
+) -> Result<(), Reject> {
     // Steps 5 to 8.
     let mut seats = Seats::EMPTY;
     let private = org.is_some_and(|org| org.has_private_numbers);
@@ -118,23 +127,24 @@ fn decide_row_by_row<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
     // Steps 9 and 10.
     call.closed_loop_and_overrides(&mut seats, why);
     if seats.len == 0 {
-        return reject(Reject::NoRoute);
+        return Err(Reject::NoRoute);
     }
     // Step 11.
     if org.is_some_and(|org| org.has_margin) {
         call.keep_margin(&mut seats, why);
         if seats.len == 0 {
-            return reject(Reject::NoRoute);
+            return Err(Reject::NoRoute);
         }
     }
     // Step 12.
     call.keep_with_gateway(&mut seats, why);
     if seats.len == 0 {
-        return reject(Reject::NoGateway);
+        return Err(Reject::NoGateway);
     }
     // Steps 13 and 14.
     call.order(&mut seats);
-    Decision::Route(call.plan(&seats, why))
+    call.plan(&seats, why, plan);
+    Ok(())
 }
 
 /// What the organisation sells the number for, a minute and in the base currency; `None` where it sells
@@ -166,8 +176,8 @@ fn emergency_plan<D: RoutingData + ?Sized>(
     data: &D,
     facts: &CallFacts<'_>,
     country: Option<Country>,
-) -> Option<Plan> {
-    let mut plan = Plan::empty(data.generation());
+    plan: &mut Plan,
+) -> Option<()> {
     plan.emergency = true;
     plan.dialled = Dialled::new(facts.called)?;
     plan.caller = facts.caller.and_then(|caller| normalise(data, country, caller));
@@ -179,7 +189,7 @@ fn emergency_plan<D: RoutingData + ?Sized>(
         }
         n += 1;
     }
-    (!plan.routes().is_empty()).then_some(plan)
+    (!plan.routes().is_empty()).then_some(())
 }
 
 /// The rule that forbids the number: the organisation's own rules, then those for everyone, each
@@ -596,12 +606,10 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
     }
 
     /// Step 14.
-    fn plan<W: WhySink>(&self, seats: &Seats, why: &mut W) -> Plan {
-        let mut plan = Plan::empty(self.data.generation());
-        plan.number = Some(self.number);
-        plan.looked_up = Some(self.looked_up);
-        plan.caller = self.caller;
+    fn plan<W: WhySink>(&self, seats: &Seats, why: &mut W, plan: &mut Plan) {
         let attempts = ranked::attempts(self.facts);
+        // The short way may have left something behind.
+        plan.clear_routes();
         let seed = gateways::seed(self.facts, self.number.as_bytes());
         for seat in &seats.rows[..seats.len] {
             let at = seat.offer.carrier;
@@ -623,7 +631,6 @@ impl<D: RoutingData + ?Sized, L: LiveView + ?Sized> Call<'_, D, L> {
                 }
             }
         }
-        plan
     }
 }
 

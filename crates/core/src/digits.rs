@@ -97,8 +97,11 @@ impl<const N: usize> fmt::Display for Digits<N> {
 }
 
 /// One to fifteen digits, country code first, no `+` (ITU-T E.164).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct E164(Digits<MAX_E164>);
+///
+/// Sixteen bytes, written and read as one word: digits, zeros behind them, their count last.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(align(8))] // So that it is also copied as words, wherever it stands.
+pub struct E164([u8; MAX_E164 + 1]);
 
 impl E164 {
     /// Takes `bytes` if they are 1 to 15 ASCII digits.
@@ -119,35 +122,37 @@ impl E164 {
         if foreign & u128::from_ne_bytes([0x80; 16]) != 0 {
             return None;
         }
-        let buf = *packed.to_le_bytes().first_chunk()?;
-        Some(Self(Digits { len: len as u8, buf }))
+        Some(Self((packed | (len as u128) << (8 * MAX_E164)).to_le_bytes()))
     }
 
     /// The digits.
     #[must_use]
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+        &self.0[..self.len()]
     }
 
     /// The digits as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        core::str::from_utf8(self.as_bytes()).unwrap_or("")
     }
 
     /// How many digits; 1 to 15.
     #[must_use]
+    #[inline]
     #[allow(clippy::len_without_is_empty)] // Never empty.
     pub fn len(&self) -> usize {
-        self.0.len()
+        usize::from(self.0[MAX_E164] & 15)
     }
 
     /// The number's place in base-11 order: see [`Key`].
     #[must_use]
     #[inline]
     pub fn key(&self) -> Key {
-        // What follows the digits is zero, which is the pad.
-        Key::of_padded(&self.0.buf)
+        // What follows the digits is zero, which is the pad. The count makes way for a place in
+        // front that is worth nothing, so that there are sixteen.
+        Key::of_places(u128::from_le_bytes(self.0) << 8)
     }
 }
 
@@ -164,6 +169,12 @@ fn packed(bytes: &[u8]) -> u128 {
         return u128::from(first) | u128::from(last) << (8 * (len - 4));
     }
     bytes.iter().rev().fold(0, |packed, &byte| packed << 8 | u128::from(byte))
+}
+
+impl fmt::Debug for E164 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
 }
 
 impl fmt::Display for E164 {
@@ -196,23 +207,19 @@ impl Key {
     #[must_use]
     pub fn of(digits: &[u8]) -> Self {
         debug_assert!(digits.len() <= MAX_E164 && digits.iter().all(u8::is_ascii_digit));
-        let mut padded = [0; MAX_E164];
-        for (to, &digit) in padded.iter_mut().zip(digits) {
+        let mut places = [0; MAX_E164 + 1];
+        for (to, &digit) in places[1..].iter_mut().zip(digits) {
             *to = digit;
         }
-        Self::of_padded(&padded)
+        Self::of_places(u128::from_le_bytes(places))
     }
 
-    /// The same of digits followed by zeros. All places at once: neighbours are joined to pairs,
-    /// pairs to fours, fours to eights, in the lanes of two words.
+    /// The same of sixteen places, the first lowest and worth nothing, zeros behind the last digit.
+    /// All at once: neighbours are joined to pairs, pairs to fours, fours to eights, in the lanes of
+    /// two words.
     #[inline]
-    fn of_padded(digits: &[u8; MAX_E164]) -> Self {
-        // A place in front, worth nothing, makes them sixteen.
-        let mut places = [0; 16];
-        places[1..].copy_from_slice(digits);
-        let (halves, _) = places.as_chunks::<8>();
-        let [high, low] = [halves[0], halves[1]].map(|half| {
-            let ascii = u64::from_le_bytes(half);
+    fn of_places(places: u128) -> Self {
+        let [high, low] = [places as u64, (places >> 64) as u64].map(|ascii| {
             // Only digits have this bit: '0' becomes 1, and the pad stays 0.
             let places = ascii - (ascii >> 4 & 0x0101_0101_0101_0101) * 0x2f;
             let pairs =

@@ -9,6 +9,7 @@ use crate::{
 /// Applies the first rule of `country` that matches, drops one leading `+`, and takes what is left
 /// if it is 1 to 15 digits. `None` is a number that no carrier could be given: cause 28.
 #[must_use]
+#[inline]
 pub fn normalise<D: RoutingData + ?Sized>(
     data: &D,
     country: Option<Country>,
@@ -17,6 +18,16 @@ pub fn normalise<D: RoutingData + ?Sized>(
     if data.normalise_rule(country, 0).is_none() {
         return E164::new(dialled.strip_prefix(b"+").unwrap_or(dialled));
     }
+    rewrite(data, country, dialled)
+}
+
+/// The same where there are rules.
+#[inline(never)]
+fn rewrite<D: RoutingData + ?Sized>(
+    data: &D,
+    country: Option<Country>,
+    dialled: &[u8],
+) -> Option<E164> {
     let dialled = Dialled::new(dialled)?;
     let mut rewritten = dialled;
     let mut n = 0;

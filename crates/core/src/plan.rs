@@ -28,6 +28,10 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// What stands in a plan behind the last: zeros, which are cleared all at once.
+    const UNUSED: Self =
+        Self { carrier: Index(0), gateway: Index(0), rate: Index(0), prefix_len: 0 };
+
     /// The rate's band; [`Index::NONE`] in an emergency plan.
     #[must_use]
     pub fn band<D: RoutingData + ?Sized>(&self, data: &D) -> Index {
@@ -65,6 +69,7 @@ pub struct Plan {
 impl Plan {
     /// A plan with no candidates yet.
     #[must_use]
+    #[inline]
     pub fn empty(generation: u64) -> Self {
         Self {
             generation,
@@ -74,7 +79,7 @@ impl Plan {
             caller: None,
             emergency: false,
             len: 0,
-            routes: [Candidate::default(); MAX_ATTEMPTS],
+            routes: [Candidate::UNUSED; MAX_ATTEMPTS],
         }
     }
 
@@ -90,8 +95,36 @@ impl Plan {
         true
     }
 
+    /// Makes it as [`Self::empty`] does, in its place.
+    #[inline]
+    pub(crate) fn clear(&mut self, generation: u64) {
+        self.generation = generation;
+        (self.number, self.looked_up, self.caller) = (None, None, None);
+        self.dialled = Dialled::EMPTY;
+        (self.emergency, self.len) = (false, 0);
+    }
+
+    /// Takes away all candidates.
+    pub(crate) fn clear_routes(&mut self) {
+        self.len = 0;
+    }
+
+    /// The places of the first `attempts` candidates, to be filled from the front; [`Self::filled`]
+    /// then says how many were.
+    #[inline]
+    pub(crate) fn places(&mut self, attempts: usize) -> &mut [Candidate] {
+        &mut self.routes[..attempts.min(MAX_ATTEMPTS)]
+    }
+
+    /// The first `len` places hold candidates.
+    #[inline]
+    pub(crate) fn filled(&mut self, len: usize) {
+        self.len = len.min(MAX_ATTEMPTS) as u8;
+    }
+
     /// The candidates, first to try first.
     #[must_use]
+    #[inline]
     pub fn routes(&self) -> &[Candidate] {
         &self.routes[..usize::from(self.len)]
     }

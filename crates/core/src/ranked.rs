@@ -7,7 +7,7 @@
 
 use crate::{
     CallFacts, Candidate, E164, Plan,
-    data::{GatewayTerms, Index, LiveView, Org, Ranked, RoutingData},
+    data::{By, GatewayTerms, Index, LiveView, Org, Ranked, RoutingData},
     plan::DEFAULT_ATTEMPTS,
 };
 
@@ -17,7 +17,7 @@ pub(crate) fn fill<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     data: &D,
     live: &L,
     facts: &CallFacts<'_>,
-    org: Option<Org>,
+    org: Option<&Org>,
     looked_up: E164,
     caller: &mut dyn FnMut() -> Option<E164>,
     plan: &mut Plan,
@@ -36,11 +36,15 @@ pub(crate) fn fill<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     if facts.at < settings.ranked_from || facts.at >= settings.ranked_until {
         return false;
     }
+    let places = plan.places(attempts(facts));
+    let Some(filled) = walk(data, live, facts, looked_up, caller, places) else { return false };
+    plan.filled(filled);
     // Nothing put in: the long way tells why.
-    walk(data, live, facts, looked_up, caller, plan).is_some() && !plan.routes().is_empty()
+    filled > 0
 }
 
-/// Puts in what the list gives, cheapest first; `None` where only the long way can tell.
+/// Puts in what the list gives, cheapest first, and gives how many; `None` where only the long way
+/// can tell.
 #[inline]
 fn walk<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     data: &D,
@@ -48,40 +52,43 @@ fn walk<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     facts: &CallFacts<'_>,
     looked_up: E164,
     caller: &mut dyn FnMut() -> Option<E164>,
-    plan: &mut Plan,
-) -> Option<()> {
+    places: &mut [Candidate],
+) -> Option<usize> {
+    let attempts = places.len();
+    let mut free = places.iter_mut();
     let list = data.settled(data.offers(looked_up.key()), facts.at, caller);
     let centre = Centre::of(data, facts);
-    let attempts = attempts(facts);
-    for n in 0..data.ranked_len(list) {
-        let Ranked { carrier, rate, prefix_len, tied, closed_loop } = data.ranked(list, n)?;
-        if closed_loop {
+    let gateways = data.all_gateway_terms()?;
+    for entry in data.ranked_entries(list)? {
+        let Ranked { rate, prefix_len, tied, by } = Ranked::of(entry)?;
+        let (first, count) = match by {
+            By::Gateways { first, count } => (first, count),
             // Its own organisations have it before all others.
-            if data.closed_loop_member(facts.org_id, carrier) {
+            By::ClosedLoop(carrier) if data.closed_loop_member(facts.org_id, carrier) => {
                 return None;
             }
-            continue;
-        }
-        let row = data.carrier_terms(carrier)?;
-        if row.weighted {
-            return None;
-        }
-        let gateways = row.first_gateway..row.first_gateway.saturating_add(row.gateways);
-        for gateway in gateways.clone().map(Index) {
-            if !centre.usable(live, facts, &data.gateway_terms(gateway)?) {
+            By::ClosedLoop(_) => continue,
+            By::Drawn(_) => return None,
+        };
+        let rows = gateways.get(first as usize..(first + count) as usize).unwrap_or_default();
+        for (gateway, row) in (first..).zip(rows) {
+            let terms = GatewayTerms::of(row);
+            if !centre.usable(live, facts, &terms) {
                 // Among equal prices the best gateway left decides: the file knew only the best.
-                if tied && gateway.0 == gateways.start {
+                if tied && gateway == first {
                     return None;
                 }
                 continue;
             }
-            let candidate = Candidate { carrier, gateway, rate, prefix_len };
-            if !plan.push(candidate) || plan.routes().len() >= attempts {
-                return Some(());
+            let Some(place) = free.next() else { return Some(attempts) };
+            let (carrier, gateway) = (terms.carrier, Index(gateway));
+            *place = Candidate { carrier, gateway, rate, prefix_len };
+            if free.len() == 0 {
+                return Some(attempts);
             }
         }
     }
-    Some(())
+    Some(attempts - free.len())
 }
 
 /// How many attempts a plan for this call may have.
@@ -89,24 +96,21 @@ pub(crate) fn attempts(facts: &CallFacts<'_>) -> usize {
     usize::from(if facts.max_attempts == 0 { DEFAULT_ATTEMPTS } else { facts.max_attempts })
 }
 
-/// The data centre that asks, looked up once a call.
+/// The data centre that asks, looked up once a call: its bit, or all where none is named.
 #[derive(Clone, Copy)]
-pub(crate) enum Centre {
-    /// None is named: every gateway will do.
-    Any,
-    /// Gateways with this bit, or with none set.
-    Named(u64),
-}
+pub(crate) struct Centre(u64);
 
 impl Centre {
+    #[inline]
     pub(crate) fn of<D: RoutingData + ?Sized>(data: &D, facts: &CallFacts<'_>) -> Self {
         match facts.data_centre {
-            "" => Self::Any,
-            name => Self::Named(data.data_centre_bit(name)),
+            "" => Self(u64::MAX),
+            name => Self(data.data_centre_bit(name)),
         }
     }
 
     /// Whether a gateway of these terms can take the call now.
+    #[inline]
     fn usable<L: LiveView + ?Sized>(
         self,
         live: &L,
@@ -116,11 +120,10 @@ impl Centre {
         self.serves(gateway) && live.takes(gateway, facts.data_centre, facts.at)
     }
 
+    /// A gateway that names no centre serves all.
+    #[inline]
     fn serves(self, gateway: &GatewayTerms) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Named(bit) => gateway.data_centres == 0 || gateway.data_centres & bit != 0,
-        }
+        gateway.data_centres == 0 || gateway.data_centres & self.0 != 0
     }
 
     /// Why it cannot; `None` when it can (contract step 12).

@@ -13,8 +13,9 @@
 use crate::{
     CallFacts, Candidate, Decision, Plan, Reject,
     data::{GatewayTerms, LiveView, RoutingData, Standing},
-    decide, decide_why,
-    plan::{DEFAULT_ATTEMPTS, MAX_ATTEMPTS, Step, WhySink},
+    decide::decide_into,
+    decide_why,
+    plan::{DEFAULT_ATTEMPTS, MAX_ATTEMPTS, NoWhy, Step, WhySink},
 };
 
 /// [`decide()`](crate::decide()), and then gateways by their standing: the door for calls.
@@ -24,11 +25,23 @@ pub fn route<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     live: &L,
     facts: &CallFacts<'_>,
 ) -> Decision {
+    let mut decision = Decision::Route(Plan::empty(data.generation()));
+    route_into(data, live, facts, &mut decision);
+    decision
+}
+
+/// The same, put where an earlier decision was ([`decide_into`]).
+pub fn route_into<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
+    data: &D,
+    live: &L,
+    facts: &CallFacts<'_>,
+    decision: &mut Decision,
+) {
     if live.all_ordinary() {
-        return decide(data, live, facts);
+        decide_into(data, live, facts, &mut NoWhy, decision);
+    } else {
+        *decision = route_standing(data, live, facts, &mut NoWhy);
     }
-    let decision = decide(data, live, &CallFacts { max_attempts: MAX_ATTEMPTS as u8, ..*facts });
-    settle(data, live, facts, decision, &mut crate::plan::NoWhy)
 }
 
 /// The same, telling why carriers and gateways were left out.
@@ -41,6 +54,17 @@ pub fn route_why<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
     if live.all_ordinary() {
         return decide_why(data, live, facts, why);
     }
+    route_standing(data, live, facts, why)
+}
+
+/// Some gateway stands back. Apart, so that others need not make room for it.
+#[inline(never)]
+fn route_standing<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
+    data: &D,
+    live: &L,
+    facts: &CallFacts<'_>,
+    why: &mut W,
+) -> Decision {
     let facts_of_all = CallFacts { max_attempts: MAX_ATTEMPTS as u8, ..*facts };
     let decision = decide_why(data, live, &facts_of_all, why);
     settle(data, live, facts, decision, why)

@@ -9,7 +9,7 @@ use fsx_core::data::{GatewayLoad, GatewayTerms};
 
 use crate::{
     health::{GatewayAt, NEAR_OWNERS, gateway},
-    layout::{GATEWAY_WORDS, MAX_OWNERS},
+    layout::{GATEWAY_WORDS, MAX_OWNERS, word},
     owners::OwnerId,
     table::LiveTable,
 };
@@ -122,21 +122,36 @@ impl LiveTable {
         let clear = word(gateway::DOWN) == 0
             && below(word(gateway::SECOND) & SECOND_COUNT_MAX, gateway.max_cps)
             && below(calls, gateway.conc_calls)
-            && self.owners_high() <= NEAR_OWNERS;
-        clear || self.can_take_counted(&row, gateway, data_centre, at)
+            && self.owners_are_near();
+        // In registers, so that none of it has to be kept in memory for what is rarely done.
+        clear || {
+            let caps = (gateway.conc_calls, gateway.max_cps);
+            self.can_take_counted(row.n, caps, gateway.health_checked, data_centre, at)
+        }
+    }
+
+    /// Whether the cells of all owners stand in the gateways' rows.
+    #[inline]
+    fn owners_are_near(&self) -> bool {
+        let high = self.word(word::OWNERS_HIGH).map_or(u64::MAX, |w| w.load(Acquire));
+        high <= NEAR_OWNERS as u64
     }
 
     #[cold]
+    #[inline(never)]
     fn can_take_counted(
         &self,
-        row: &GatewayAt<'_>,
-        gateway: &GatewayTerms,
+        n: usize,
+        (conc_calls, max_cps): (u32, u32),
+        health_checked: bool,
         data_centre: &str,
         at: i64,
     ) -> bool {
-        (!gateway.health_checked || self.is_healthy_at(row, data_centre))
-            && (gateway.max_cps == 0 || begun_at(row, at) < gateway.max_cps)
-            && (gateway.conc_calls == 0 || self.in_progress_at(row) < gateway.conc_calls)
+        let Some(row) = self.row(self.layout.gateways, n) else { return true };
+        let row = &GatewayAt { n, row };
+        (!health_checked || self.is_healthy_at(row, data_centre))
+            && (max_cps == 0 || begun_at(row, at) < max_cps)
+            && (conc_calls == 0 || self.in_progress_at(row) < conc_calls)
     }
 
     pub(crate) fn begun_in_second(&self, gateway_id: u32, at: i64) -> u32 {

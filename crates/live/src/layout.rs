@@ -133,6 +133,7 @@ impl Layout {
         let centres = HEADER_WORDS;
         let owners = centres + MAX_DATA_CENTRES * CENTRE_WORDS;
         let gateways = owners + MAX_OWNERS * OWNER_WORDS;
+        debug_assert_eq!(gateways % GATEWAY_WORDS, 0);
         let quality = gateways + gateway_capacity * GATEWAY_WORDS;
         let cells = quality + gateway_capacity * QUALITY_WORDS;
         let orgs = cells + gateway_capacity * MAX_OWNERS;

@@ -404,7 +404,8 @@ impl Writer {
         }
         put!(self, Gateways, 0u32, 0u64, 0u64, 0u64, 0u64);
         put!(self, GatewayTerms, gateway.centre_bits, row.id, row.conc_calls, row.max_cps);
-        put!(self, GatewayTerms, row.weight, row.reliability, u8::from(checked), 0u16, 0u32);
+        put!(self, GatewayTerms, row.weight, row.reliability, u8::from(checked));
+        put!(self, GatewayTerms, 0u16, gateway.carrier);
     }
 
     fn index(&mut self, index: &index::Index, kind: IndexKind) {

@@ -1,10 +1,12 @@
 //! Where things stand in the file: one header, then sections of equal rows, all little-endian.
 //!
-//! Only this module and `docs/snapshot-format.md` know the places. Every change of meaning raises
-//! [`FORMAT`]; a reader refuses every other.
+//! Only this module, `Ranked` and `GatewayTerms` of the core, and `docs/snapshot-format.md` know the
+//! places. Every change of meaning raises [`FORMAT`]; a reader refuses every other.
+
+use fsx_core::data::Ranked;
 
 /// Version of the format.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 pub(crate) const MAGIC: [u8; 8] = *b"FSXROUTE";
 
@@ -18,7 +20,7 @@ pub(crate) const ALIGN: usize = 64;
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// Entries before the first leaf list and bytes of one entry: the unit of the offers section.
-pub(crate) const OFFER: usize = 8;
+pub(crate) const OFFER: usize = Ranked::BYTES;
 
 /// Offer entries in one cache line, the first of which is the list's header.
 pub(crate) const OFFERS_PER_LINE: usize = ALIGN / OFFER;
@@ -53,15 +55,6 @@ pub(crate) const FLAG_SHORTER: u32 = 1;
 
 /// Header flag: [`fsx_core::data::Settings::has_overrides`].
 pub(crate) const FLAG_OVERRIDES: u32 = 2;
-
-/// Entry flag: the entry holds a rate row, not a band row.
-pub(crate) const ENTRY_RATE: u8 = 1;
-
-/// Entry flag: [`fsx_core::data::Ranked::tied`].
-pub(crate) const ENTRY_TIED: u8 = 2;
-
-/// Entry flag: [`fsx_core::data::Ranked::closed_loop`].
-pub(crate) const ENTRY_CLOSED: u8 = 4;
 
 /// In the second word of a list's header: the rest of it is the list's first row in the variants
 /// section, one a column.

@@ -7,11 +7,13 @@
 
 use std::collections::HashMap;
 
+use fsx_core::data::Ranked;
+
 use crate::{
     hashed,
-    layout::{ALIGN, BY_CALLER, ENTRY_CLOSED, ENTRY_RATE, ENTRY_TIED, NONE, OFFER, VARIES},
+    layout::{ALIGN, BY_CALLER, NONE, OFFER, VARIES},
     regimes::{Course, Regimes},
-    vet::Model,
+    vet::{Carrier, Model},
 };
 
 /// Most rows of the variants section; lists past it are left open.
@@ -66,8 +68,8 @@ pub(crate) struct Ranks {
     /// where nothing varies, but for the costs of rates that are settled.
     places: Vec<u32>,
     costs: Vec<u32>,
-    /// By carrier: it serves only its own organisations.
-    closed: Vec<bool>,
+    /// By carrier: what stands of it in an entry with a rate.
+    servers: Vec<Server>,
 }
 
 impl Ranks {
@@ -144,8 +146,8 @@ impl Ranks {
             }
             number_costs(rates.iter().map(|&(.., at)| at), cost, &mut costs);
         }
-        let closed = model.carriers.iter().map(|carrier| carrier.closed_loop).collect();
-        Self { of_band, bands, terms, resolved, columns, classes, places, costs, closed }
+        let servers = (model.carriers.iter().zip(0u16..)).map(Server::of).collect();
+        Self { of_band, bands, terms, resolved, columns, classes, places, costs, servers }
     }
 
     /// The rate of a band in one variant.
@@ -158,6 +160,32 @@ impl Ranks {
                 (rate != NONE).then_some(rate)
             }
             Terms::Open | Terms::Dead => None,
+        }
+    }
+}
+
+/// Who serves, as an entry with a rate says it ([`Ranked::of`] reads it).
+#[derive(Clone, Copy)]
+struct Server {
+    /// First gateway row, or the carrier.
+    at: u16,
+    gateways: u8,
+    flags: u8,
+}
+
+impl Server {
+    fn of((carrier, row): (&Carrier, u16)) -> Self {
+        let of_carrier = |flags: u8| Self { at: row, gateways: 0, flags: Ranked::RATE | flags };
+        if carrier.closed_loop {
+            return of_carrier(Ranked::CLOSED_LOOP);
+        }
+        match (u16::try_from(carrier.first_gateway), u8::try_from(carrier.gateways)) {
+            _ if carrier.gateways == 0 => of_carrier(0),
+            (Ok(at), Ok(gateways)) if !carrier.weighted => {
+                Self { at, gateways, flags: Ranked::RATE }
+            }
+            // Also the one that has too many for an entry: the long way tells.
+            _ => of_carrier(Ranked::DRAWN),
         }
     }
 }
@@ -294,12 +322,13 @@ impl Lists {
             let after = rate(at + 1);
             match here {
                 Some(rate) => {
-                    let flags = self.flags([before, here, after], entry.carrier());
-                    put(&mut self.bytes, rate, entry.carrier(), entry.prefix_len(), flags);
+                    let server = self.server([before, here, after], entry.carrier());
+                    put(&mut self.bytes, rate, server, entry.prefix_len());
                 }
                 None => {
                     let band = self.ranks.bands[entry.rank()];
-                    put(&mut self.bytes, band, entry.carrier(), entry.prefix_len(), 0);
+                    let server = Server { at: entry.carrier().into(), gateways: 0, flags: 0 };
+                    put(&mut self.bytes, band, server, entry.prefix_len());
                 }
             }
             (before, here) = (here, after);
@@ -327,13 +356,13 @@ impl Lists {
         if varies { Terms::Varies { by_caller: callers, at: 0 } } else { Terms::Dead }
     }
 
-    /// Flags of the middle one of three neighbours in order, which has a rate.
-    fn flags(&self, [before, here, after]: [Option<u32>; 3], carrier: u8) -> u8 {
+    /// Who serves the middle one of three neighbours in order, which has a rate.
+    fn server(&self, [before, here, after]: [Option<u32>; 3], carrier: u8) -> Server {
         let cost = |rate: u32| self.ranks.costs[rate as usize];
         let own = here.map(cost);
         let tied = [before, after].into_iter().flatten().any(|other| Some(cost(other)) == own);
-        let closed = self.ranks.closed[usize::from(carrier)];
-        ENTRY_RATE | if tied { ENTRY_TIED } else { 0 } | if closed { ENTRY_CLOSED } else { 0 }
+        let server = self.ranks.servers[usize::from(carrier)];
+        Server { flags: server.flags | if tied { Ranked::TIED } else { 0 }, ..server }
     }
 
     fn header(&mut self, count: usize, order: u32) {
@@ -385,8 +414,8 @@ impl Lists {
             let (_, (rate, carrier, prefix_len)) = placed[at];
             let other = |at: Option<usize>| placed.get(at?).map(|(_, (rate, ..))| *rate);
             let neighbours = [other(at.checked_sub(1)), Some(rate), other(at.checked_add(1))];
-            let flags = self.flags(neighbours, carrier);
-            put(&mut self.bytes, rate, carrier, prefix_len, flags);
+            let server = self.server(neighbours, carrier);
+            put(&mut self.bytes, rate, server, prefix_len);
         }
         self.scratch = placed;
         // Written first and looked up then: most are new, and no copy of them has to be kept.
@@ -410,10 +439,13 @@ impl Lists {
 }
 
 /// One entry of a list.
-fn put(bytes: &mut Vec<u8>, at: u32, carrier: u8, prefix_len: u8, flags: u8) {
-    let mut entry = [0; OFFER];
-    entry[..4].copy_from_slice(&at.to_le_bytes());
-    entry[4] = carrier;
-    (entry[6], entry[7]) = (prefix_len, flags);
+fn put(bytes: &mut Vec<u8>, at: u32, server: Server, prefix_len: u8) {
+    let Server { at: first, gateways, flags } = server;
+    let last = flags | prefix_len << 4;
+    let entry: [u8; OFFER] = (u64::from(at)
+        | u64::from(first) << 32
+        | u64::from(gateways) << 48
+        | u64::from(last) << 56)
+        .to_le_bytes();
     bytes.extend_from_slice(&entry);
 }

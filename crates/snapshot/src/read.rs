@@ -14,9 +14,9 @@ pub use walk::{OverrideEntry, PrivateNumber};
 use fsx_core::{
     Country, Nano,
     data::{
-        Band, BandTerms, Carrier, CarrierTerms, DiallingRule, Gateway, GatewayTerms, Index, Margin,
-        Offer, OfferList, Org, Override, OverrideAction, Ranked, Rate, RateTerms, RoutingData,
-        Settings,
+        Band, BandTerms, By, Carrier, CarrierTerms, DiallingRule, Gateway, GatewayTerms, Index,
+        Margin, Offer, OfferList, Org, Override, OverrideAction, Ranked, Rate, RateTerms,
+        RoutingData, Settings,
     },
     digits::{E164, Key, POW11},
     money::Tariff,
@@ -26,9 +26,8 @@ use fsx_core::{
 use crate::layout::{
     AT_BUILT, AT_COLUMNS, AT_COUNTRY, AT_FILE_LEN, AT_FLAGS, AT_FORMAT, AT_GENERATION,
     AT_HEADER_CRC, AT_HORIZON, AT_RANKED_UNTIL, AT_REFERENCE, AT_SECTIONS, AT_TABLE, BY_CALLER,
-    ENTRY_CLOSED, ENTRY_RATE, ENTRY_TIED, FLAG_OVERRIDES, FLAG_SHORTER, FORMAT, HEADER, HEADS,
-    MAGIC, NONE, OFFER, OFFERS_PER_LINE, Section, TABLE_ROW, VARIES, i64_at, u16_at, u32_at,
-    u64_at,
+    FLAG_OVERRIDES, FLAG_SHORTER, FORMAT, HEADER, HEADS, MAGIC, NONE, OFFER, OFFERS_PER_LINE,
+    Section, TABLE_ROW, VARIES, i64_at, u16_at, u32_at, u64_at,
 };
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -206,6 +205,7 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
     }
 
     /// One row; empty where there is none, and every field of an empty row reads as 0.
+    #[inline]
     fn row(&self, section: Section, at: u32) -> &[u8] {
         let span = &self.spans[section as usize];
         if at >= span.rows {
@@ -228,11 +228,12 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
     }
 
     /// All rows of a section of `N` bytes a row.
-    fn rows_of<const N: usize>(&self, section: Section) -> &[[u8; N]] {
+    #[inline]
+    fn rows_of<const N: usize>(&self, section: Section) -> Option<&[[u8; N]]> {
         debug_assert_eq!(Section::ROW[section as usize], N);
         let span = &self.spans[section as usize];
         let end = span.from + span.rows as usize * N;
-        self.bytes.as_ref().get(span.from..end).unwrap_or_default().as_chunks().0
+        Some(self.bytes.as_ref().get(span.from..end)?.as_chunks().0)
     }
 
     fn rows(&self, section: Section) -> u32 {
@@ -246,15 +247,18 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
     }
 
     fn text(&self, at: u32) -> &str {
+        std::str::from_utf8(self.text_bytes(at)).unwrap_or_default()
+    }
+
+    fn text_bytes(&self, at: u32) -> &[u8] {
         let span = &self.spans[Section::Texts as usize];
         let (at, end) = (at as usize, span.rows as usize);
         if at >= end {
-            return "";
+            return b"";
         }
         let texts = self.bytes.as_ref().get(span.from..span.from + end).unwrap_or_default();
         let len = usize::from(u16_at(texts, at));
-        let text = texts.get(at + 2..at + 2 + len).unwrap_or_default();
-        std::str::from_utf8(text).unwrap_or_default()
+        texts.get(at + 2..at + 2 + len).unwrap_or_default()
     }
 
     fn rewrite(&self, at: u32) -> Option<Rewrite<'_>> {
@@ -283,8 +287,12 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
         low
     }
 
+    #[inline]
     fn country_row(&self, country: Option<Country>) -> &[u8] {
-        let Some(country) = country else { return &[] };
+        country.map_or(&[], |country| self.row_of_country(country))
+    }
+
+    fn row_of_country(&self, country: Country) -> &[u8] {
         let code = |row: &[u8]| u16_at(row, 0).to_le_bytes();
         let at = self.lower_bound(Section::Countries, |row| code(row) < country.0);
         let row = self.row(Section::Countries, at);
@@ -297,19 +305,19 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
         if u32_at(row, 0) == org_id { row } else { &[] }
     }
 
-    fn list_at(&self, line: u32) -> OfferList {
-        let Some(header) = line.checked_mul(OFFERS_PER_LINE as u32) else {
-            return OfferList::default();
-        };
-        let row = self.row(Section::Offers, header);
-        if row.is_empty() {
-            return OfferList::default();
-        }
-        let first = header + 1;
-        OfferList { first, len: self.within(Section::Offers, first, u32_at(row, 0)) }
+    #[inline]
+    fn list_at(&self, line: u32) -> Option<OfferList> {
+        let header = line as usize * OFFERS_PER_LINE;
+        let rows = self.rows_of::<OFFER>(Section::Offers)?;
+        let word = u64::from_le_bytes(*rows.get(header)?);
+        // A damaged count ends where the rows end.
+        let left = rows.len() - header - 1;
+        let (len, order) = ((word as u32).min(left as u32), (word >> 32) as u32);
+        Some(OfferList { first: header as u32 + 1, len, order })
     }
 
     /// The list of a varying one for the instant and the caller; `None` outside what is compiled.
+    #[inline(never)]
     fn variant(
         &self,
         order: u32,
@@ -326,7 +334,7 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
         let first = order & !(VARIES | BY_CALLER);
         let row = first.checked_add(class.checked_mul(self.columns)?.checked_add(column)?)?;
         let row = self.row(Section::Variants, row);
-        (!row.is_empty()).then(|| self.list_at(u32_at(row, 0)))
+        if row.is_empty() { None } else { self.list_at(u32_at(row, 0)) }
     }
 
     /// Which A-bands a caller is in.
@@ -336,41 +344,49 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
         run.checked_sub(1).map_or(0, |run| u32_at(self.row(Section::Callers, run), 8))
     }
 
-    fn line_of(&self, key: Key) -> u32 {
-        if self.rows(Section::Heads) == 0 {
-            let at = self.lower_bound(Section::Bounds, |row| u64_at(row, 0) <= key.0);
-            return match at.checked_sub(1) {
-                Some(at) => u32_at(self.row(Section::BoundLists, at), 0),
-                None => 0,
-            };
+    #[inline]
+    fn line_of(&self, key: Key) -> Option<u32> {
+        let heads = self.rows_of::<8>(Section::Heads)?;
+        if heads.is_empty() {
+            return self.line_by_bounds(key);
         }
         let below = POW11[9];
-        let head = self.row(Section::Heads, (key.0 / below) as u32);
-        let (first, count) = (u32_at(head, 0), u32_at(head, 4));
+        let head = u64::from_le_bytes(*heads.get((key.0 / below) as usize)?);
+        let (first, count) = (head as u32, (head >> 32) as usize);
         if count == 0 {
-            return first;
+            return Some(first);
         }
         let low = (key.0 % below) as u32;
-        let (first, end) = (first as usize, (first as usize).saturating_add(count as usize));
-        let run = self.rows_of::<8>(Section::Intervals).get(first..end).unwrap_or_default();
-        line_in(run, low)
+        let first = first as usize;
+        line_in(self.rows_of(Section::Intervals)?.get(first..first + count)?, low)
+    }
+
+    fn line_by_bounds(&self, key: Key) -> Option<u32> {
+        let at = self.lower_bound(Section::Bounds, |row| u64_at(row, 0) <= key.0);
+        Some(u32_at(self.row(Section::BoundLists, at.checked_sub(1)?), 0))
     }
 }
 
 /// The list of the last interval of a head that does not begin after `low`.
-fn line_in(mut run: &[[u8; 8]], low: u32) -> u32 {
-    let begins = |row: &[u8; 8]| u64::from_le_bytes(*row) as u32;
+#[inline]
+fn line_in(mut run: &[[u8; 8]], low: u32) -> Option<u32> {
+    let begun = |row: &[u8; 8]| u64::from_le_bytes(*row) as u32 <= low;
     while run.len() > 16 * ROWS_A_LINE {
         let (left, right) = run.split_at(run.len() / 2);
-        run = if right.first().is_some_and(|row| begins(row) <= low) { right } else { left };
+        run = if right.first().is_some_and(begun) { right } else { left };
     }
     // One row of each cache line first: their loads do not wait for each other, as the steps of a
     // search do, so a cold run costs about one trip to memory instead of four.
-    let lines = run.iter().step_by(ROWS_A_LINE).filter(|row| begins(row) <= low).count();
-    let line = run.get(lines.saturating_sub(1) * ROWS_A_LINE..).unwrap_or_default();
-    let line = line.get(..ROWS_A_LINE).unwrap_or(line);
-    let rows = line.iter().filter(|row| begins(row) <= low).count();
-    line.get(rows.saturating_sub(1)).map_or(0, |row| (u64::from_le_bytes(*row) >> 32) as u32)
+    let (lines, rest) = run.as_chunks::<ROWS_A_LINE>();
+    let row = if rest.first().is_some_and(begun) {
+        rest.iter().take_while(|row| begun(row)).last()?
+    } else {
+        let line = lines.iter().filter(|line| begun(&line[0])).count();
+        let line = lines.get(line.checked_sub(1)?)?;
+        let rows: usize = line.iter().map(|row| usize::from(begun(row))).sum();
+        line.get(rows.checked_sub(1)?)?
+    };
+    Some((u64::from_le_bytes(*row) >> 32) as u32)
 }
 
 /// Intervals in a cache line.
@@ -412,11 +428,14 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
         let row = self.country_row(country);
         let (first, count) = (u32_at(row, 12), u32_at(row, 16));
         // It ends where the rows end, whatever a damaged count says.
-        let rows = (0..count)
-            .map(|n| self.row(Section::EmergencyNumbers, first.saturating_add(n)))
-            .take_while(|row| !row.is_empty());
-        rows.map(|row| self.text(u32_at(row, 0)).as_bytes())
-            .any(|number| !number.is_empty() && number == dialled)
+        for n in 0..self.within(Section::EmergencyNumbers, first, count) {
+            let row = self.row(Section::EmergencyNumbers, first.saturating_add(n));
+            let number = self.text_bytes(u32_at(row, 0));
+            if !number.is_empty() && number == dialled {
+                return true;
+            }
+        }
+        false
     }
 
     fn emergency_gateway(&self, country: Option<Country>, n: u32) -> Option<Index> {
@@ -450,32 +469,30 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
 
     #[inline]
     fn offers(&self, number: Key) -> OfferList {
-        self.list_at(self.line_of(number))
+        self.line_of(number).and_then(|line| self.list_at(line)).unwrap_or_default()
     }
 
     fn offer(&self, list: OfferList, n: u32) -> Option<Offer> {
         if n >= list.len {
             return None;
         }
-        let row = self.row(Section::Offers, list.first.checked_add(n)?);
-        if row.is_empty() {
-            return None;
-        }
-        let at = u32_at(row, 0);
-        let band = match row[7] & ENTRY_RATE {
-            0 => Index(at),
-            _ => self.rate_terms(Index(at))?.band,
+        let row = self.fixed::<OFFER>(Section::Offers, list.first.checked_add(n)?)?;
+        let Some(entry) = Ranked::of(row) else {
+            let carrier = Index(u32::from(u16_at(row, 4)));
+            return Some(Offer { band: Index(u32_at(row, 0)), carrier, prefix_len: row[7] >> 4 });
         };
-        Some(Offer { band, carrier: Index(u32::from(u16_at(row, 4))), prefix_len: row[6] })
+        let carrier = match entry.by {
+            By::Gateways { first, count: 0 } => Index(first),
+            By::Gateways { first, .. } => self.gateway_terms(Index(first))?.carrier,
+            By::ClosedLoop(carrier) | By::Drawn(carrier) => carrier,
+        };
+        let band = self.rate_terms(entry.rate)?.band;
+        Some(Offer { band, carrier, prefix_len: entry.prefix_len })
     }
 
     #[inline]
     fn ranked_len(&self, list: OfferList) -> u32 {
-        let header = self.row(Section::Offers, list.first.saturating_sub(1));
-        match u32_at(header, 4) {
-            varies if varies & VARIES != 0 => 0,
-            ranked => ranked.min(list.len),
-        }
+        if list.order & VARIES != 0 { 0 } else { list.order.min(list.len) }
     }
 
     #[inline]
@@ -485,23 +502,17 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
         at: i64,
         caller: &mut dyn FnMut() -> Option<E164>,
     ) -> OfferList {
-        let order = u32_at(self.row(Section::Offers, list.first.saturating_sub(1)), 4);
-        if order & VARIES == 0 {
+        if list.order & VARIES == 0 {
             return list;
         }
-        self.variant(order, at, caller).unwrap_or(list)
+        self.variant(list.order, at, caller).unwrap_or(list)
     }
 
     #[inline]
-    fn ranked(&self, list: OfferList, n: u32) -> Option<Ranked> {
-        let row = self.fixed::<OFFER>(Section::Offers, list.first.checked_add(n)?)?;
-        (row[7] & ENTRY_RATE != 0).then(|| Ranked {
-            carrier: Index(u32::from(u16_at(row, 4))),
-            rate: Index(u32_at(row, 0)),
-            prefix_len: row[6],
-            tied: row[7] & ENTRY_TIED != 0,
-            closed_loop: row[7] & ENTRY_CLOSED != 0,
-        })
+    fn ranked_entries(&self, list: OfferList) -> Option<&[[u8; OFFER]]> {
+        let first = list.first as usize;
+        let end = first + self.ranked_len(list) as usize;
+        self.rows_of(Section::Offers)?.get(first..end)
     }
 
     fn org_profile(&self, org_id: u32) -> &str {
@@ -535,7 +546,9 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
     #[inline]
     fn data_centre_bit(&self, name: &str) -> u64 {
         let count = self.rows(Section::DataCentres).min(64);
-        let named = |at: u32| self.text(u32_at(self.row(Section::DataCentres, at), 0)) == name;
+        let named = |at: u32| {
+            self.text_bytes(u32_at(self.row(Section::DataCentres, at), 0)) == name.as_bytes()
+        };
         (0..count).find(|&at| named(at)).map_or(0, |at| 1 << at)
     }
 
@@ -575,16 +588,12 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
 
     #[inline]
     fn gateway_terms(&self, at: Index) -> Option<GatewayTerms> {
-        let row = self.fixed::<32>(Section::GatewayTerms, at.0)?;
-        Some(GatewayTerms {
-            data_centres: u64_at(row, 0),
-            id: u32_at(row, 8),
-            conc_calls: u32_at(row, 12),
-            max_cps: u32_at(row, 16),
-            weight: u32_at(row, 20),
-            reliability: row[24],
-            health_checked: row[25] != 0,
-        })
+        self.fixed(Section::GatewayTerms, at.0).map(GatewayTerms::of)
+    }
+
+    #[inline]
+    fn all_gateway_terms(&self) -> Option<&[[u8; GatewayTerms::BYTES]]> {
+        self.rows_of(Section::GatewayTerms)
     }
 
     fn private_offer(&self, org_id: u32, number: Key, prefix_len: u8, n: u32) -> Option<Offer> {
