@@ -229,6 +229,16 @@ impl fmt::Display for Figures {
                 self.growth_kib(v),
             )?;
         }
+        if let Some(Some(buckets)) = self.decisions.get(1) {
+            write!(f, "decisions of fsx:")?;
+            for (under, count) in buckets.iter().filter(|(_, count)| *count > 0) {
+                match under {
+                    Some(us) => write!(f, " <{us} us {count},")?,
+                    None => write!(f, " longer {count},")?,
+                }
+            }
+            writeln!(f)?;
+        }
         let word = if self.within_limits() { "within" } else { "OUTSIDE" };
         write!(
             f,

@@ -10,7 +10,7 @@
 //! - `fsx+records`: the same with records, handed to a running fsxinetd.
 //!
 //! A SIPp keeps a fixed number of calls going, each new one begun as another ends, so that the switch
-//! runs as fast as the machine lets it. Rounds alternate (and every other one runs backwards); what is
+//! runs as fast as the machine lets it. Rounds alternate, `static` and `fsx` in turn the first; what is
 //! reported is the median, over the rounds, of each variant against `static` in the same round. Calls a
 //! second are what the caller saw; processor time is the switch's own, from the kernel.
 //!
@@ -31,7 +31,7 @@ use site::Site;
 const CALLS: u32 = 10_000;
 
 /// Rounds of each variant, unless `FSX_BENCH_ROUNDS` says otherwise.
-const ROUNDS: u32 = 20;
+const ROUNDS: u32 = 60;
 
 fn main() -> ExitCode {
     let (calls, rounds) = (number("FSX_BENCH_CALLS", CALLS), number("FSX_BENCH_ROUNDS", ROUNDS));
@@ -46,13 +46,15 @@ fn main() -> ExitCode {
     let mut figures = Figures::new(&site);
     for n in 0..rounds {
         let mut order: Vec<usize> = (0..site.variants.len()).collect();
+        // `static` and `fsx` take turns at being first; what comes last leaves the daemon at work.
         if n % 2 == 1 {
-            order.reverse();
+            order.swap(0, 1);
         }
         let mut round: Vec<Option<Round>> = vec![None; order.len()];
         for variant in order {
             round[variant] = Some(site.round(variant, each));
         }
+        site.rest();
         let round: Vec<Round> = round.into_iter().flatten().collect();
         eprintln!("round {}/{rounds}: {}", n + 1, figures.line(&round));
         figures.add(round);
