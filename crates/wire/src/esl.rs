@@ -11,7 +11,11 @@
 //!
 //! [`Decoder`] is bounded: a block or body over its [`Limits`] is an error before it is buffered.
 
+mod names;
+
 use core::fmt;
+
+use names::Name;
 
 /// How much is taken from a peer.
 #[derive(Clone, Copy, Debug)]
@@ -283,14 +287,16 @@ fn hex(digit: u8) -> Option<u8> {
 
 /// What FreeSWITCH tells of the call in its reply to `connect`, decoded.
 ///
-/// A call may last for hours and has two hundred of these, so they are one text with an index and not
-/// four hundred pieces of memory.
+/// A call may last for hours and has two hundred of these, so their values are one text with an index
+/// and not four hundred pieces of memory, and names that other calls have too are kept once for all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChannelData {
-    /// Each name in lower case with its value behind it, in the order of the names.
+    /// The values of the known names, one after another in the order of the index.
     text: Box<str>,
-    /// Where each name begins, where its value does, and where that ends.
-    index: Box<[[u32; 3]]>,
+    /// Known names, and where the value of each ends.
+    index: Box<[(Name, u32)]>,
+    /// Names in lower case for which there was no room, with their values.
+    others: Box<[(Box<str>, Box<str>)]>,
 }
 
 impl ChannelData {
@@ -305,36 +311,46 @@ impl ChannelData {
         // Stable, so that the first of a name stays the first.
         headers.sort_by(|a, b| a.0.cmp(&b.0));
         headers.dedup_by(|later, first| later.0 == first.0);
-        let mut text = String::with_capacity(headers.iter().map(|(n, v)| n.len() + v.len()).sum());
-        // A header block is far below four gigabytes (Limits).
-        let at = |text: &String| u32::try_from(text.len()).unwrap_or(u32::MAX);
-        let index = headers
+        let (mut known, mut others) = (Vec::with_capacity(headers.len()), Vec::new());
+        for (name, value) in headers {
+            // FreeSWITCH writes this word for an empty value.
+            let value = if value == "_undef_" { String::new() } else { percent_decode(value) };
+            match Name::of(&name) {
+                Some(name) => known.push((name, value)),
+                None => others.push((name.into_boxed_str(), value.into_boxed_str())),
+            }
+        }
+        known.sort_by_key(|(name, _)| *name);
+        let mut text = String::with_capacity(known.iter().map(|(_, value)| value.len()).sum());
+        let index = known
             .into_iter()
             .map(|(name, value)| {
-                let begin = at(&text);
-                text.push_str(&name);
-                let middle = at(&text);
-                // FreeSWITCH writes this word for an empty value.
-                if value != "_undef_" {
-                    text.push_str(&percent_decode(value));
-                }
-                [begin, middle, at(&text)]
+                text.push_str(&value);
+                // A header block is far below four gigabytes (Limits).
+                (name, u32::try_from(text.len()).unwrap_or(u32::MAX))
             })
             .collect();
-        Self { text: text.into(), index }
+        Self { text: text.into(), index, others: others.into() }
     }
 
-    fn entry(&self, [begin, middle, end]: [u32; 3]) -> (&str, &str) {
-        let piece = |from: u32, to: u32| self.text.get(from as usize..to as usize).unwrap_or("");
-        (piece(begin, middle), piece(middle, end))
+    /// The value of the known name at a place of the index.
+    fn value(&self, at: usize) -> &str {
+        let end = |at: usize| self.index.get(at).map_or(0, |(_, end)| *end as usize);
+        let begin = at.checked_sub(1).map_or(0, end);
+        self.text.get(begin..end(at)).unwrap_or("")
     }
 
     /// A header, by name in any case.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         let name = name.to_ascii_lowercase();
-        let found = self.index.binary_search_by(|e| self.entry(*e).0.cmp(name.as_str())).ok()?;
-        Some(self.entry(*self.index.get(found)?).1)
+        if let Some(known) = Name::known(&name)
+            && let Ok(at) = self.index.binary_search_by_key(&known, |(name, _)| *name)
+        {
+            return Some(self.value(at));
+        }
+        let found = self.others.binary_search_by(|(other, _)| (**other).cmp(name.as_str())).ok()?;
+        self.others.get(found).map(|(_, value)| &**value)
     }
 
     /// A channel variable, as `session:getVariable` finds it: the variable itself, or the field of
@@ -347,10 +363,14 @@ impl ChannelData {
         })
     }
 
-    /// All channel variables, without their prefix, in lower case.
+    /// All channel variables, without their prefix, in lower case; in no order.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
-        let all = self.index.iter().map(|entry| self.entry(*entry));
-        all.filter_map(|(name, value)| Some((name.strip_prefix("variable_")?, value)))
+        let known =
+            self.index.iter().enumerate().map(|(at, (name, _))| (name.text(), self.value(at)));
+        let others = self.others.iter().map(|(name, value)| (&**name, &**value));
+        known
+            .chain(others)
+            .filter_map(|(name, value)| Some((name.strip_prefix("variable_")?, value)))
     }
 
     /// The call's UUID; empty where there is none, which no FreeSWITCH sends.

@@ -1,6 +1,7 @@
 //! One conversation, from `connect` to the close.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -127,8 +128,8 @@ impl Peer {
 
     /// Says the last words and waits for the peer to close. Closing first would send a reset over
     /// whatever it has not read yet.
-    async fn finish(mut self, last: &[u8]) -> Result<(), Broken> {
-        queued::settled(&mut self).await?;
+    async fn finish(&mut self, last: &[u8]) -> Result<(), Broken> {
+        queued::settled(self).await?;
         self.say(last).await?;
         let _ = self.stream.shutdown().await;
         let _ = timeout(self.patience.close, self.until_gone()).await;
@@ -161,7 +162,7 @@ pub(super) async fn converse(
         }
     };
     let data = Arc::new(data);
-    let (word, result) = attend(line, admitted, &data, rooms).await;
+    let (word, result) = attend(&mut line, admitted, &data, rooms).await;
     match result {
         Ok(()) => word,
         Err(broken) => {
@@ -204,7 +205,7 @@ async fn greet(line: &mut Peer, admitted: &Admitted) -> Result<ChannelData, Brok
 
 /// Does what the call asks for.
 async fn attend(
-    line: Peer,
+    line: &mut Peer,
     admitted: &Admitted,
     data: &Arc<ChannelData>,
     rooms: &Rooms,
@@ -243,7 +244,7 @@ async fn attend(
 /// Runs the policy while listening for the end of the call, says what it wants said on the way, and
 /// sends what it decided.
 async fn run(
-    mut line: Peer,
+    line: &mut Peer,
     data: &Arc<ChannelData>,
     rooms: &Rooms,
     question: Arc<Call>,
@@ -256,8 +257,8 @@ async fn run(
     let hangup = rooms.engine.hangup(&question);
     let scripts = scripts.held(hangup.is_some());
     let end = scripts.clone();
-    let decided = rooms.engine.run_on(Phase::Call, question, patience, Some(scripts));
-    let came = converse::between(&mut line, orders, decided).await;
+    let decided = pin!(rooms.engine.run_on(Phase::Call, question, patience, Some(scripts)));
+    let came = converse::between(line, orders, decided).await;
     if end.is_gone()
         && let Some(hangup) = hangup
     {

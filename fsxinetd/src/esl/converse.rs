@@ -4,6 +4,7 @@
 //! script runs is told to the script, which may finish what it has begun and run its hangup hook; a
 //! script that had not begun to talk has nothing to finish and is let go.
 
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use fsx_wire::esl::{self, ChannelData, Frame, Kind};
@@ -37,9 +38,8 @@ struct Awaited {
 pub(super) async fn between<T>(
     peer: &mut Peer,
     mut orders: Orders,
-    script: impl Future<Output = T>,
+    mut script: Pin<&mut impl Future<Output = T>>,
 ) -> Result<Ended<T>, Broken> {
-    tokio::pin!(script);
     let mut awaited: Option<Awaited> = None;
     let mut talked = false;
     let broken = loop {
@@ -63,7 +63,7 @@ pub(super) async fn between<T>(
                 }
                 Kind::Disconnect => {
                     let lingers = frame.header("Content-Disposition") == Some("linger");
-                    let last = if lingers { last_words(peer).await } else { None };
+                    let last = if lingers { Box::pin(last_words(peer)).await } else { None };
                     orders.hung_up(last);
                     break None;
                 }
@@ -122,7 +122,7 @@ pub(super) async fn between<T>(
 /// The script has let go of the line; its end comes by itself. The call may still end before.
 async fn after<T>(
     peer: &mut Peer,
-    script: std::pin::Pin<&mut impl Future<Output = T>>,
+    script: Pin<&mut impl Future<Output = T>>,
 ) -> Result<Ended<T>, Broken> {
     tokio::select! {
         ended = script => Ok(Ended::Decided(ended)),

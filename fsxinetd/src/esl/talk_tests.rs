@@ -536,7 +536,7 @@ async fn play(script: &str, lingers: bool) -> Result<Outcome, Failure> {
         }
     };
     let daemon = async {
-        let ended = super::converse::between(&mut peer, orders, run).await;
+        let ended = super::converse::between(&mut peer, orders, std::pin::pin!(run)).await;
         // As the conversation does when it is over.
         drop(peer);
         ended

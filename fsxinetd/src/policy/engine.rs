@@ -117,7 +117,7 @@ struct Shared {
 }
 
 struct Job {
-    run: Run,
+    run: Arc<Run>,
     entry: Entry,
     limits: Limits,
     reply: oneshot::Sender<Result<Outcome, Failure>>,
@@ -205,43 +205,45 @@ impl Engine {
     }
 
     /// Runs the organisation's policy for the call. `within` is how long the asker will wait; the
-    /// phase's budget holds where it is shorter.
+    /// phase's budget holds where it is shorter. It begins at once; what is given waits for its end,
+    /// and gives it up when dropped.
     ///
     /// # Errors
     /// [`Failure`]: the caller falls back on what it has.
-    pub async fn run(
+    pub fn run(
         &self,
         phase: Phase,
         call: Arc<Call>,
         within: Duration,
-    ) -> Result<Outcome, Failure> {
-        self.run_on(phase, call, within, None).await
+    ) -> impl Future<Output = Result<Outcome, Failure>> + use<> {
+        self.run_on(phase, call, within, None)
     }
 
     /// The same for a live call, which the script may talk with over the line.
     ///
     /// # Errors
     /// [`Failure`].
-    pub async fn run_on(
+    pub fn run_on(
         &self,
         phase: Phase,
         call: Arc<Call>,
         within: Duration,
         line: Option<Line>,
-    ) -> Result<Outcome, Failure> {
+    ) -> impl Future<Output = Result<Outcome, Failure>> + use<> {
         let called = call.facts.called.as_str();
         // XML is the switch's own configuration: no organisation writes it.
         let whose = if call.look_up.is_some() { 0 } else { call.facts.org };
-        let found = self.bundles().find_for(whose, phase, &call.task, called);
-        match found {
-            Some((bundle, entry)) => self.run_found(phase, call, within, line, bundle, entry).await,
+        let running = match self.bundles().find_for(whose, phase, &call.task, called) {
+            Some((bundle, entry)) => self.begin(phase, call, within, line, bundle, entry),
             None => {
                 // A task that no bundle has is somebody's invention: it must not become a label.
                 counter!(names::POLICY_RUNS, "org" => "other", "task" => "other", "outcome" => "no_task")
                     .increment(1);
-                Err(Failure::NoTask { phase: phase.as_str(), task: call.task.clone() })
+                let failure = Failure::NoTask { phase: phase.as_str(), task: call.task.clone() };
+                Running::none(failure)
             }
-        }
+        };
+        running.ended()
     }
 
     /// What is to run after this call, of the bundles that are in force now: a call keeps the
@@ -254,7 +256,8 @@ impl Engine {
         Some(Hangup { engine: self.clone(), call: Arc::clone(call), bundle, entry })
     }
 
-    async fn run_found(
+    /// Has a thread begin with the run.
+    fn begin(
         &self,
         phase: Phase,
         call: Arc<Call>,
@@ -262,29 +265,8 @@ impl Engine {
         line: Option<Line>,
         bundle: Arc<Bundle>,
         entry: Entry,
-    ) -> Result<Outcome, Failure> {
+    ) -> Running {
         let started = Instant::now();
-        let (org, task) = (bundle.name.clone(), label(&call));
-        let result = self.dispatch(phase, &call, within, started, line, bundle, entry).await;
-        let outcome = result.as_ref().map_or_else(Failure::label, |_| "ok");
-        // Bounded by the bundles in force: an organisation without one of its own is the platform's.
-        counter!(names::POLICY_RUNS, "org" => org, "task" => task, "outcome" => outcome)
-            .increment(1);
-        histogram!(names::POLICY_SECONDS, "phase" => phase.as_str()).record(started.elapsed());
-        result
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one caller, which has them all")]
-    async fn dispatch(
-        &self,
-        phase: Phase,
-        call: &Arc<Call>,
-        within: Duration,
-        started: Instant,
-        line: Option<Line>,
-        bundle: Arc<Bundle>,
-        entry: Entry,
-    ) -> Result<Outcome, Failure> {
         let limits = *self.inner.limits.read().unwrap_or_else(PoisonError::into_inner);
         let budget = match phase {
             Phase::Route => limits.route_budget,
@@ -292,21 +274,19 @@ impl Engine {
             Phase::Hangup => limits.hangup_budget,
         };
         let budget = budget.min(within);
-        let (deadline, world) = (started + budget, Arc::clone(&self.inner.world));
-        let run = Run::new(phase, Arc::clone(call), bundle, world, deadline, &limits).on(line);
+        // Bounded by the bundles in force: an organisation without one of its own is the platform's.
+        let labels = Some((bundle.name.clone(), label(&call), phase));
+        let (org, world) = (call.facts.org, Arc::clone(&self.inner.world));
+        let run = Run::new(phase, call, bundle, world, started + budget, &limits).on(line);
         let deadline = run.deadline.clone();
-        let worker = self.choose(call.facts.org, limits.max_runs).ok_or(Failure::Busy)?;
-        let (reply, answer) = oneshot::channel();
-        worker.jobs.send(Job { run, entry, limits, reply }).map_err(|_| Failure::Busy)?;
-        let after_ms = u64::try_from(budget.as_millis()).unwrap_or(u64::MAX);
-        let late = Failure::Budget { what: "wall clock", after_ms };
-        // The thread keeps the deadline itself; this is for a thread that does not answer at all.
-        tokio::select! {
-            answer = answer => answer.unwrap_or_else(|_| {
-                Err(Failure::Script("the policy thread gave the run up".to_owned()))
-            }),
-            () = late_after(&deadline) => Err(late),
-        }
+        let busy = || Failure::Busy;
+        let answer = self.choose(org, limits.max_runs).ok_or_else(busy).and_then(|worker| {
+            let (reply, answer) = oneshot::channel();
+            let job = Job { run: Arc::new(run), entry, limits, reply };
+            worker.jobs.send(job).map_err(|_| busy())?;
+            Ok((answer, deadline))
+        });
+        Running { answer: answer.map_err(Some), started, budget, labels }
     }
 
     /// The thread for a run of the organisation; `None` when all have as much as they may.
@@ -360,6 +340,54 @@ fn label(call: &Call) -> String {
     if call.task.is_empty() { "default".to_owned() } else { call.task.clone() }
 }
 
+/// A run that a thread has in hand, as whoever waits for it holds it: for a call that may last for
+/// hours, so it has only what the wait needs.
+struct Running {
+    answer: Result<(oneshot::Receiver<Result<Outcome, Failure>>, Deadline), Option<Failure>>,
+    started: Instant,
+    budget: Duration,
+    /// Organisation, task and phase in metrics; `None` for what is counted already.
+    labels: Option<(String, String, Phase)>,
+}
+
+impl Running {
+    fn none(failure: Failure) -> Self {
+        let (started, budget) = (Instant::now(), Duration::ZERO);
+        Self { answer: Err(Some(failure)), started, budget, labels: None }
+    }
+
+    /// What it came to.
+    fn ended(mut self) -> impl Future<Output = Result<Outcome, Failure>> {
+        async move {
+            let result = match &mut self.answer {
+                Ok((answer, deadline)) => {
+                    // The thread keeps the deadline itself; this is for a thread that does not
+                    // answer at all.
+                    tokio::select! {
+                        answer = answer => answer.unwrap_or_else(|_| {
+                            Err(Failure::Script("the policy thread gave the run up".to_owned()))
+                        }),
+                        () = late_after(deadline) => {
+                            let after_ms = u64::try_from(self.budget.as_millis());
+                            let after_ms = after_ms.unwrap_or(u64::MAX);
+                            Err(Failure::Budget { what: "wall clock", after_ms })
+                        }
+                    }
+                }
+                Err(failure) => Err(failure.take().unwrap_or(Failure::Busy)),
+            };
+            if let Some((org, task, phase)) = self.labels.take() {
+                let outcome = result.as_ref().map_or_else(Failure::label, |_| "ok");
+                counter!(names::POLICY_RUNS, "org" => org, "task" => task, "outcome" => outcome)
+                    .increment(1);
+                histogram!(names::POLICY_SECONDS, "phase" => phase.as_str())
+                    .record(self.started.elapsed());
+            }
+            result
+        }
+    }
+}
+
 /// What is to run after a call.
 #[derive(Debug)]
 pub struct Hangup {
@@ -377,8 +405,8 @@ impl Hangup {
         let (org, task, id) = (call.facts.org, call.task.clone(), call.facts.call_id.clone());
         let within = Duration::from_secs(3_600);
         let (engine, call) = (&self.engine, Arc::new(call));
-        let run = engine.run_found(Phase::Hangup, call, within, None, self.bundle, self.entry);
-        if let Err(failure) = run.await {
+        let run = engine.begin(Phase::Hangup, call, within, None, self.bundle, self.entry);
+        if let Err(failure) = run.ended().await {
             tracing::error!(call = id, org, task, "policy, hangup phase: {failure}");
         }
     }
@@ -490,31 +518,31 @@ async fn work(mut queue: mpsc::UnboundedReceiver<Job>, shared: Arc<Shared>) {
         let key = (job.run.org(), bundle.hash);
         let vm = machine(&machines, key, &bundle, job.limits, clock);
         let (shared, machines) = (Arc::clone(&shared), Arc::clone(&machines));
+        let Job { run, entry, limits: _, mut reply } = job;
+        // Each piece by itself: the whole would be kept beside its pieces.
         tokio::spawn(async move {
-            let mut job = job;
             let in_hand = InHand(Arc::clone(&shared));
             let vm = match vm {
                 Ok(vm) => vm,
                 Err(error) => {
                     let failure = Failure::Script(format!("no virtual machine: {error}"));
-                    let _ = job.reply.send(Err(failure));
+                    let _ = reply.send(Err(failure));
                     return;
                 }
             };
-            let run = Arc::new(job.run);
             let _spent = Spent(Arc::clone(&run));
-            let work = Watched { work: Box::pin(vm.execute(&run, &job.entry)), shared: &shared };
+            let work = Watched { work: Box::pin(vm.execute(&run, &entry)), shared: &shared };
             let result = tokio::select! {
                 result = work => result,
                 // Nobody waits any more: the caller has hung up.
-                () = job.reply.closed() => return,
+                () = reply.closed() => return,
             };
             if matches!(result, Err(Failure::Memory { .. })) {
                 // What filled it may still be there.
                 machines.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
             }
             drop(in_hand);
-            let _ = job.reply.send(result);
+            let _ = reply.send(result);
         });
     }
 }

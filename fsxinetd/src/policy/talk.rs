@@ -68,7 +68,8 @@ impl Run {
         if first
             && line.holds
             && line.full
-            && self.ask(line, LINGER.to_vec(), line.manners.reply).await?.is_none()
+            // Boxed: it happens once, and its room would be kept for as long as the call.
+            && Box::pin(self.ask(line, LINGER.to_vec(), line.manners.reply)).await?.is_none()
         {
             return Ok(None);
         }
