@@ -53,6 +53,8 @@ pub struct Call<'a> {
     pub rate: u32,
     /// SIP status expected by `caller-refused.xml`.
     pub status: u16,
+    /// All of it must be over by then.
+    pub limit: Duration,
 }
 
 impl Default for Call<'_> {
@@ -66,6 +68,7 @@ impl Default for Call<'_> {
             calls: 1,
             rate: 10,
             status: 0,
+            limit: CALL_LIMIT,
         }
     }
 }
@@ -175,7 +178,7 @@ impl Rig {
     #[track_caller]
     pub fn call(&mut self, call: &Call<'_>) {
         let mut caller = self.begin(call);
-        assert_eq!(caller.finish(CALL_LIMIT), 0, "SIPp's exit code for {call:?}");
+        assert_eq!(caller.finish(call.limit), 0, "SIPp's exit code for {call:?}");
     }
 
     /// Places calls and gives the running caller.
@@ -217,7 +220,7 @@ impl Rig {
                 calls: call.calls,
                 rate: call.rate,
                 keys: &keys,
-                limit: CALL_LIMIT,
+                limit: call.limit,
             },
         )
     }

@@ -1,6 +1,11 @@
 //! See README.md beside this file.
 
+use std::time::Duration;
+
 use fsx_test_support::rig::{Bench, Call};
+
+/// Longest that the calls may go on.
+const LIMIT: Duration = Duration::from_secs(900);
 
 #[test]
 fn daemon_killed_often() {
@@ -18,7 +23,7 @@ fn killed(scenario: &str, times: u32) {
     let mut rig = bench.start(&[(3001, "carrier-answers.xml"), (3002, "carrier-answers.xml")]);
     let _ = rig.generation();
 
-    let caller = rig.begin(&Call { calls: 0, rate: 30, ..Call::default() });
+    let caller = rig.begin(&Call { calls: 0, rate: 30, limit: LIMIT, ..Call::default() });
     rig.more_calls(3001, 10);
     for _ in 0..times {
         rig.daemon().kill();

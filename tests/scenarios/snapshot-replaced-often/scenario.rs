@@ -11,6 +11,9 @@ use fsx_test_support::{
     wait,
 };
 
+/// Longest that the calls may go on.
+const LIMIT: Duration = Duration::from_secs(900);
+
 #[test]
 fn snapshot_replaced_often() {
     replaced("snapshot-replaced-often", 6);
@@ -27,7 +30,7 @@ fn replaced(scenario: &str, times: u32) {
     let mut rig = bench.start(&[(3001, "carrier-answers.xml"), (3002, "carrier-answers.xml")]);
     let mut generation = rig.generation();
 
-    let caller = rig.begin(&Call { calls: 0, rate: 30, ..Call::default() });
+    let caller = rig.begin(&Call { calls: 0, rate: 30, limit: LIMIT, ..Call::default() });
     rig.more_calls(3001, 10);
     for round in 1..=times {
         // Still the cheaper carrier: only its price moves.
