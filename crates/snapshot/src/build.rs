@@ -191,9 +191,9 @@ pub fn build(rows: &Rows, settings: &BuildSettings) -> Result<Built, BuildError>
     writer.index(&index, settings.index);
     writer.regimes(&regimes, &index.lists.variants);
     let ranked_until = ranked_until(&model, settings);
-    writer.sections[Section::Offers as usize] = index.lists.bytes;
     let everyone = model.overrides.first().is_some_and(|rule| rule.org_id == 0);
-    let bytes = writer.finish(settings, everyone, ranked_until, regimes.columns() as u32)?;
+    let (columns, file) = (regimes.columns() as u32, index.lists.bytes);
+    let bytes = writer.finish(file, settings, everyone, ranked_until, columns)?;
     report.bytes = bytes.len() as u64;
     Ok(Built { bytes, report })
 }
@@ -464,21 +464,24 @@ impl Writer {
         }
     }
 
+    /// Puts the sections behind the first, which stands in `file`, and fills in the header.
     fn finish(
         self,
+        mut file: Vec<u8>,
         settings: &BuildSettings,
         overrides: bool,
         ranked_until: i64,
         columns: u32,
     ) -> Result<Vec<u8>, BuildError> {
         let body: usize = self.sections.iter().map(|s| s.len().next_multiple_of(ALIGN)).sum();
-        let mut file = Vec::with_capacity(HEADER + body);
-        file.resize(HEADER, 0);
+        file.reserve_exact(body);
         for (at, section) in self.sections.iter().enumerate() {
-            let rows = u32::try_from(section.len() / Section::ROW[at])
-                .map_err(|_| BuildError::TooLarge { section: Section::NAMES[at] })?;
-            let offset = file.len() as u64;
+            let first = at == Section::Offers as usize;
+            let offset = if first { HEADER as u64 } else { file.len() as u64 };
             file.extend_from_slice(section);
+            let rows = (file.len() - offset as usize) / Section::ROW[at];
+            let rows = u32::try_from(rows)
+                .map_err(|_| BuildError::TooLarge { section: Section::NAMES[at] })?;
             file.resize(file.len().next_multiple_of(ALIGN), 0);
             let row = AT_TABLE + at * TABLE_ROW;
             file[row..row + 8].copy_from_slice(&offset.to_le_bytes());

@@ -67,6 +67,9 @@ pub(crate) const BY_CALLER: u32 = 1 << 30;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(usize)]
 pub(crate) enum Section {
+    /// Lists of offers: a header entry (count, ranked), then entries; each list begins a line. First,
+    /// since they are most of a file: a build writes them where they stay.
+    Offers,
     /// Texts: u16 length, then that many bytes of UTF-8, one after another.
     Texts,
     /// Pattern programs: instruction words.
@@ -84,8 +87,6 @@ pub(crate) enum Section {
     /// Small decks instead: key u64; the list line stands in `BoundLists`.
     Bounds,
     BoundLists,
-    /// Lists of offers: a header entry (count, ranked), then entries; each list begins a line.
-    Offers,
     Private,
     Overrides,
     ClosedLoop,
@@ -118,12 +119,13 @@ impl Section {
 
     /// Bytes of one row.
     pub(crate) const ROW: [usize; Self::COUNT] = [
-        1, 4, 16, 32, 32, 88, 96, 8, 8, 8, 4, OFFER, 24, 32, 8, 56, 16, 32, 4, 4, 8, 16, 16, 16,
+        OFFER, 1, 4, 16, 32, 32, 88, 96, 8, 8, 8, 4, 24, 32, 8, 56, 16, 32, 4, 4, 8, 16, 16, 16,
         16, 4, 24, 32, 16, 16, 4,
     ];
 
     /// Names for error messages and `dump`.
     pub(crate) const NAMES: [&'static str; Self::COUNT] = [
+        "offers",
         "texts",
         "programs",
         "rewrites",
@@ -135,7 +137,6 @@ impl Section {
         "intervals",
         "bounds",
         "bound lists",
-        "offers",
         "private numbers",
         "overrides",
         "closed loop",

@@ -11,7 +11,7 @@ use fsx_core::data::Ranked;
 
 use crate::{
     hashed,
-    layout::{ALIGN, BY_CALLER, NONE, OFFER, VARIES},
+    layout::{ALIGN, BY_CALLER, HEADER, NONE, OFFER, VARIES},
     regimes::{Course, Regimes},
     vet::{Carrier, Model},
 };
@@ -106,19 +106,23 @@ impl Ranks {
             (unreliability.get(carrier as usize).copied(), id)
         };
         let cost = |rate: u32| model.rates[rate as usize].cost_per_min;
-        // Keys are made once: a sort asks for each many times.
-        let mut keys: Vec<_> = (model.bands.iter().zip(&terms).zip(0u32..))
+        let places = places_of_carriers(model, order);
+        // Keys are made once, and each is one number: a sort compares them many times. Costs are not
+        // negative.
+        let mut keys: Vec<(u128, u32)> = (model.bands.iter().zip(&terms).zip(0u32..))
             .map(|((band, terms), at)| {
                 let (class, cost) = match *terms {
-                    Terms::Settled { rate } => (0u8, cost(rate)),
-                    Terms::Varies { .. } | Terms::Open => (1, None),
-                    Terms::Dead => (2, None),
+                    Terms::Settled { rate } => (0, cost(rate).unwrap_or_default().0.max(0)),
+                    Terms::Varies { .. } | Terms::Open => (1, 0),
+                    Terms::Dead => (2, 0),
                 };
-                (class, cost, order(band.carrier), band.id, at)
+                let carrier = places.get(band.carrier as usize).copied().unwrap_or(u16::MAX);
+                let of_carrier = u128::from(carrier) << 32 | u128::from(band.id);
+                (class << 126 | u128::from(cost.unsigned_abs()) << 48 | of_carrier, at)
             })
             .collect();
         keys.sort_unstable();
-        let bands: Vec<u32> = keys.into_iter().map(|(.., at)| at).collect();
+        let bands: Vec<u32> = keys.into_iter().map(|(_, at)| at).collect();
         let mut of_band = vec![0; bands.len()];
         for (&band, rank) in bands.iter().zip(0..) {
             of_band[band as usize] = rank;
@@ -190,6 +194,17 @@ impl Server {
     }
 }
 
+/// Every carrier's place in the order in which carriers of one price stand.
+fn places_of_carriers<K: Ord>(model: &Model<'_>, order: impl Fn(u32) -> K) -> Vec<u16> {
+    let mut sorted: Vec<u32> = (0..model.carriers.len() as u32).collect();
+    sorted.sort_unstable_by_key(|&carrier| order(carrier));
+    let mut places = vec![0; sorted.len()];
+    for (&carrier, place) in sorted.iter().zip(0..) {
+        places[carrier as usize] = place;
+    }
+    places
+}
+
 /// Complement of the best gateway's reliability, by carrier.
 fn unreliability(model: &Model<'_>) -> Vec<u8> {
     let best = model.carriers.iter().map(|carrier| {
@@ -219,7 +234,7 @@ type Placed = (u32, u8, u8);
 
 /// The lists made so far.
 pub(crate) struct Lists {
-    /// The offers section.
+    /// The file as far as its end of the offers section; the header is still empty.
     pub(crate) bytes: Vec<u8>,
     /// The variants section: lines of lists.
     pub(crate) variants: Vec<u32>,
@@ -250,7 +265,7 @@ struct Known {
 impl Lists {
     pub(crate) fn new(ranks: Ranks, keep_shorter: bool) -> Self {
         Self {
-            bytes: Vec::new(),
+            bytes: vec![0; HEADER],
             variants: Vec::new(),
             varying: 0,
             open: 0,
@@ -276,7 +291,7 @@ impl Lists {
 
     /// The line of the list with these entries, which are in order.
     pub(crate) fn line(&mut self, entries: &[Entry]) -> u32 {
-        let mut slot = hashed::words(entries.iter().map(|entry| entry.0));
+        let mut slot = hashed::row(entries, |entry| entry.0);
         while let Some(known) = self.known.get(&slot) {
             let (from, len) = (known.from as usize, known.len as usize);
             if self.entries[from..from + len] == *entries {
@@ -311,8 +326,17 @@ impl Lists {
                 order = ranked as u32;
             }
         }
-        let line = (self.bytes.len() / ALIGN) as u32;
-        self.header(entries.len(), order);
+        let from = self.bytes.len();
+        let rows = entries.len() + 1;
+        self.bytes.resize((from + rows * OFFER).next_multiple_of(ALIGN), 0);
+        let mut bytes = std::mem::take(&mut self.bytes);
+        let mut places = bytes[from..].as_chunks_mut::<OFFER>().0.iter_mut();
+        let mut put = |row: [u8; OFFER]| {
+            if let Some(place) = places.next() {
+                *place = row;
+            }
+        };
+        put(header(entries.len(), order));
         let rate = |at: usize| {
             let entry = entries[..ranked].get(at)?;
             self.ranks.rate(self.ranks.terms[entry.rank()], 0, 0)
@@ -323,18 +347,18 @@ impl Lists {
             match here {
                 Some(rate) => {
                     let server = self.server([before, here, after], entry.carrier());
-                    put(&mut self.bytes, rate, server, entry.prefix_len());
+                    put(entry_of(rate, server, entry.prefix_len()));
                 }
                 None => {
                     let band = self.ranks.bands[entry.rank()];
                     let server = Server { at: entry.carrier().into(), gateways: 0, flags: 0 };
-                    put(&mut self.bytes, band, server, entry.prefix_len());
+                    put(entry_of(band, server, entry.prefix_len()));
                 }
             }
             (before, here) = (here, after);
         }
-        self.bytes.resize(self.bytes.len().next_multiple_of(ALIGN), 0);
-        line
+        self.bytes = bytes;
+        line_at(from)
     }
 
     /// The terms of a whole list: the least settled of its entries'.
@@ -363,11 +387,6 @@ impl Lists {
         let tied = [before, after].into_iter().flatten().any(|other| Some(cost(other)) == own);
         let server = self.ranks.servers[usize::from(carrier)];
         Server { flags: server.flags | if tied { Ranked::TIED } else { 0 }, ..server }
-    }
-
-    fn header(&mut self, count: usize, order: u32) {
-        self.bytes.extend_from_slice(&(count as u32).to_le_bytes());
-        self.bytes.extend_from_slice(&order.to_le_bytes());
     }
 
     /// Stores a list for each class and column, and gives the first of its rows in the variants
@@ -409,43 +428,49 @@ impl Lists {
         }
         placed.sort_unstable();
         let from = self.bytes.len();
-        self.header(placed.len(), placed.len() as u32);
+        self.bytes.extend_from_slice(&header(placed.len(), placed.len() as u32));
         for at in 0..placed.len() {
             let (_, (rate, carrier, prefix_len)) = placed[at];
             let other = |at: Option<usize>| placed.get(at?).map(|(_, (rate, ..))| *rate);
             let neighbours = [other(at.checked_sub(1)), Some(rate), other(at.checked_add(1))];
             let server = self.server(neighbours, carrier);
-            put(&mut self.bytes, rate, server, prefix_len);
+            self.bytes.extend_from_slice(&entry_of(rate, server, prefix_len));
         }
         self.scratch = placed;
         // Written first and looked up then: most are new, and no copy of them has to be kept.
         let made = &self.bytes[from..];
         let len = made.len() as u32;
         let eights = made.as_chunks::<8>().0;
-        let mut slot = hashed::words(eights.iter().map(|eight| u64::from_le_bytes(*eight)));
+        let mut slot = hashed::row(eights, u64::from_le_bytes);
         while let Some(&(line, known)) = self.placed.get(&slot) {
-            let start = line as usize * ALIGN;
+            let start = HEADER + line as usize * ALIGN;
             if known == len && self.bytes[start..start + len as usize] == *made {
                 self.bytes.truncate(from);
                 return line;
             }
             slot = slot.wrapping_add(1);
         }
-        let line = (from / ALIGN) as u32;
+        let line = line_at(from);
         self.placed.insert(slot, (line, len));
         self.bytes.resize(self.bytes.len().next_multiple_of(ALIGN), 0);
         line
     }
 }
 
+/// The line of a list that begins at this byte of the file.
+fn line_at(from: usize) -> u32 {
+    ((from - HEADER) / ALIGN) as u32
+}
+
+/// The head of a list.
+fn header(count: usize, order: u32) -> [u8; OFFER] {
+    (count as u64 | u64::from(order) << 32).to_le_bytes()
+}
+
 /// One entry of a list.
-fn put(bytes: &mut Vec<u8>, at: u32, server: Server, prefix_len: u8) {
+fn entry_of(at: u32, server: Server, prefix_len: u8) -> [u8; OFFER] {
     let Server { at: first, gateways, flags } = server;
     let last = flags | prefix_len << 4;
-    let entry: [u8; OFFER] = (u64::from(at)
-        | u64::from(first) << 32
-        | u64::from(gateways) << 48
-        | u64::from(last) << 56)
-        .to_le_bytes();
-    bytes.extend_from_slice(&entry);
+    (u64::from(at) | u64::from(first) << 32 | u64::from(gateways) << 48 | u64::from(last) << 56)
+        .to_le_bytes()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fsx_core::digits::Key;
+use fsx_core::digits::{E164, Key};
 
 use super::{
     carriers::{Target, Targets},
@@ -15,9 +15,9 @@ use crate::{
 };
 
 pub(super) fn prefix_of(row: &NumberRow) -> Option<Prefix> {
-    let digits = row.number?;
-    let valid = !digits.is_empty() && digits.as_bytes().iter().all(u8::is_ascii_digit);
-    valid.then(|| Prefix { key: Key::of(digits.as_bytes()), len: digits.len() as u8 })
+    // A prefix is read as a number is: all its digits at once.
+    let digits = E164::new(row.number?.as_bytes())?;
+    Some(Prefix { key: digits.key(), len: digits.len() as u8 })
 }
 
 /// What number rows came to.

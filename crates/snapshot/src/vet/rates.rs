@@ -21,7 +21,7 @@ use crate::{
 
 /// By currency: what one unit is worth in the base currency, and the first second at which that is
 /// too old.
-type Worths = HashMap<Currency, (Nano, i64)>;
+type Worths = Vec<(Currency, (Nano, i64))>;
 
 pub(super) fn vet_formats(
     rows: &Rows,
@@ -87,7 +87,7 @@ pub(super) fn vet_rates(
     for FxRow { currency, worth, until } in &rows.fx {
         match (Currency::new(currency), Nano::parse(worth)) {
             (Some(currency), Ok(worth)) if worth > Nano::ZERO => {
-                fx.insert(currency, (worth, until.unwrap_or(i64::MAX)));
+                fx.push((currency, (worth, until.unwrap_or(i64::MAX))));
             }
             _ => report.lose(
                 "FxRates",
@@ -97,7 +97,7 @@ pub(super) fn vet_rates(
         }
     }
     if let Some(base) = Currency::new(&settings.base_currency) {
-        fx.insert(base, (Nano(NANO_PER_UNIT), i64::MAX));
+        fx.push((base, (Nano(NANO_PER_UNIT), i64::MAX)));
     }
     let periods: HashMap<String, u32> = rows
         .periods
@@ -105,7 +105,7 @@ pub(super) fn vet_rates(
         .enumerate()
         .map(|(at, period)| (period.name.trim().to_ascii_lowercase(), at as u32))
         .collect();
-    let mut rates: Vec<(u32, Rate)> = Vec::new();
+    let mut rates: Vec<Rate> = Vec::with_capacity(rows.rates.len());
     for row in &rows.rates {
         let band = match band_at.get(row.band_id) {
             Some(Target::At(band)) => band,
@@ -119,24 +119,24 @@ pub(super) fn vet_rates(
             continue;
         }
         match vet_rate(row, band, settings, &fx, &periods, format_at, a_band_at) {
-            Ok(rate) => rates.push((band, rate)),
+            Ok(rate) => rates.push(rate),
             Err(reason) => report.lose("LCRRates", row.id, reason),
         }
     }
     // Step 7's choice: the first of a band's rates that is in force.
-    rates.sort_by_key(|(band, rate)| {
+    rates.sort_by_key(|rate| {
         let any_caller = rate.a_band == NONE;
         let any_time = rate.period == NONE;
-        (*band, any_caller, any_time, std::cmp::Reverse(rate.start), std::cmp::Reverse(rate.id))
+        (rate.band, any_caller, any_time, std::cmp::Reverse(rate.start), std::cmp::Reverse(rate.id))
     });
-    for (at, (band, _)) in rates.iter().enumerate() {
-        let band = &mut bands[*band as usize];
+    for (at, rate) in rates.iter().enumerate() {
+        let band = &mut bands[rate.band as usize];
         if band.rates == 0 {
             band.first_rate = at as u32;
         }
         band.rates += 1;
     }
-    rates.into_iter().map(|(_, rate)| rate).collect()
+    rates
 }
 
 fn vet_rate(
@@ -183,7 +183,8 @@ fn vet_rate(
         initial_increment_s: row.initial_increment_s,
         next_increment_s: row.next_increment_s,
     };
-    let worth = fx.get(&currency).copied();
+    // A few currencies: of two rows of one the later holds.
+    let worth = fx.iter().rfind(|(known, _)| *known == currency).map(|(_, worth)| *worth);
     let cost_per_min = match worth {
         None => None,
         Some((worth, _)) => Some(
