@@ -74,11 +74,7 @@ pub(crate) fn index(model: &Model<'_>, regimes: &Regimes, settings: &BuildSettin
         }
         own.sort_unstable();
         let parent = open.last().map(|node| node.entries.as_slice()).unwrap_or_default();
-        merge(
-            parent.iter().filter(|entry| !replaced.contains(entry.carrier())),
-            &own,
-            &mut entries,
-        );
+        merge(parent, &replaced, &own, &mut entries);
         let end = prefix.key.end(usize::from(prefix.len));
         let node = match spare.pop() {
             Some(last) if last.entries == entries => Node { end, ..last },
@@ -95,17 +91,23 @@ pub(crate) fn index(model: &Model<'_>, regimes: &Regimes, settings: &BuildSettin
     Index { intervals, lists, prefixes }
 }
 
-/// Both in order into one.
-fn merge<'a>(kept: impl Iterator<Item = &'a Entry>, own: &[Entry], into: &mut Vec<Entry>) {
+/// Both in order into one, without those of the parent that are replaced.
+fn merge(parent: &[Entry], replaced: &CarrierSet, own: &[Entry], into: &mut Vec<Entry>) {
     into.clear();
-    let mut own = own.iter().copied().peekable();
-    for &entry in kept {
-        while let Some(before) = own.next_if(|own| *own < entry) {
+    into.reserve(parent.len() + own.len());
+    let mut own = own.iter().copied();
+    let mut next = own.next();
+    for &entry in parent {
+        if replaced.contains(entry.carrier()) {
+            continue;
+        }
+        while let Some(before) = next.filter(|next| *next < entry) {
             into.push(before);
+            next = own.next();
         }
         into.push(entry);
     }
-    into.extend(own);
+    into.extend(next.into_iter().chain(own));
 }
 
 /// Ends every open prefix that does not reach `key`.

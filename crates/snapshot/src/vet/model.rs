@@ -118,6 +118,11 @@ impl PublicNumber {
         self.order as u8
     }
 
+    /// Prefix, carrier and ID as one number, which is quick to compare.
+    pub(crate) fn whole_order(&self) -> u128 {
+        u128::from(self.order) << 32 | u128::from(self.id)
+    }
+
     /// Prefix and carrier at once.
     pub(crate) fn order(&self) -> u64 {
         self.order

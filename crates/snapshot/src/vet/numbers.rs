@@ -14,6 +14,7 @@ use crate::{
     rows::{NumberRow, Rows},
 };
 
+#[inline]
 pub(super) fn prefix_of(row: &NumberRow) -> Option<Prefix> {
     // A prefix is read as a number is: all its digits at once.
     let digits = E164::new(row.number?.as_bytes())?;
@@ -73,7 +74,7 @@ pub(super) fn vet_numbers(
         }
     }
     // Decks come sorted, one after another: the stable sort merges such runs.
-    numbers.sort();
+    numbers.sort_by_key(PublicNumber::whole_order);
     private.sort();
     retail.sort_by_key(|number| (number.carrier, *number));
     // Same prefix and carrier: the lower ID stays (step 5).
