@@ -55,6 +55,8 @@ mod outside_client;
 mod passive_health;
 #[path = "scenarios/policy-by-name/scenario.rs"]
 mod policy_by_name;
+#[path = "scenarios/policy-handoffs/scenario.rs"]
+mod policy_handoffs;
 #[path = "scenarios/policy-hundred-calls/scenario.rs"]
 mod policy_hundred_calls;
 #[path = "scenarios/policy-late/scenario.rs"]
@@ -65,6 +67,8 @@ mod policy_over_event_socket;
 mod policy_parts;
 #[path = "scenarios/policy-talks/scenario.rs"]
 mod policy_talks;
+#[path = "scenarios/policy-untrusted/scenario.rs"]
+mod policy_untrusted;
 #[path = "scenarios/proxy-fails-over/scenario.rs"]
 mod proxy_fails_over;
 #[path = "scenarios/quality-orders-carriers/scenario.rs"]

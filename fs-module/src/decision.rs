@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Version of the policy bundle that decided.
-const POLICY_VERSION: &str = "fsx_policy_version";
+pub(crate) const POLICY_VERSION: &str = "fsx_policy_version";
 
 /// What is asked for.
 #[derive(Clone, Copy, Default)]
@@ -59,7 +59,10 @@ fn announce(session: Session<'_>, channel: Channel<'_>, routing: &Routing) {
     channel.set(out::DECISION, Some(routing.decision()));
     channel.set(out::DECIDED_BY, Some(routing.decided_by));
     channel.set(out::GENERATION, Some(&routing.generation.to_string()));
-    channel.set(POLICY_VERSION, routing.policy_version.as_deref());
+    // What the event socket's policy left there stays, where no other decided.
+    if routing.policy_version.is_some() {
+        channel.set(POLICY_VERSION, routing.policy_version.as_deref());
+    }
     let facts = &routing.facts;
     let line = match &routing.verdict {
         Verdict::Route(attempts) => {

@@ -15,6 +15,7 @@ use fsx_seam::{
 };
 use fsx_wire::record::CallRecord;
 
+use crate::decision::POLICY_VERSION;
 use crate::{
     attempt,
     calls::Call,
@@ -104,7 +105,8 @@ fn record_of(setup: &Setup, session: Session<'_>, call: Call, store_only: bool) 
         facts: call.facts,
         generation: call.generation,
         decided_by: call.decided_by.to_owned(),
-        policy_version: call.policy_version,
+        // A policy may have had its say on the event socket, before it was routed here.
+        policy_version: call.policy_version.or_else(|| channel.var(POLICY_VERSION)),
         number: call.number,
         decision: call.decision.to_owned(),
         emergency: call.emergency,

@@ -18,6 +18,7 @@ use crate::config::{self, Config};
 use crate::feed::{self, Feed, FeedSettings};
 use crate::health::{Health, Part, metrics, notify};
 use crate::policy::bundle::{BundleSet, Files, fetch::Fetch, keeper};
+use crate::policy::after::After;
 use crate::policy::sim::{Stage, suite};
 use crate::policy::{Engine, api::Outside, line::Manners};
 use crate::published::{Published, PublishedHandle};
@@ -120,6 +121,8 @@ async fn run(
 
     let xml = xml::Room::open(&config.xml, engine.clone()).await?;
 
+    let after = After::default();
+
     // The doors open.
     let address = |socket: &tokio::net::TcpListener| {
         socket.local_addr().map_or_else(|e| e.to_string(), |a| a.to_string())
@@ -139,6 +142,7 @@ async fn run(
             published: published.clone(),
             records: records.clone(),
             xml,
+            after: after.clone(),
             quiet: crate::net::Quiet::default(),
         },
         shutdown.clone(),
@@ -149,6 +153,7 @@ async fn run(
         published: published.clone(),
         site: config.site.clone(),
         manners: Arc::new(Manners::from(&config.policy)),
+        after,
         quiet: crate::net::Quiet::default(),
     };
     let (esl_config, policy_config) = (config.esl.clone(), config.policy.clone());

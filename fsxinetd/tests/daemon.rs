@@ -57,6 +57,16 @@ fn every_door_answers_from_the_published_data() {
     assert_eq!(answer["routes"][0]["gateway_id"], 3001);
     assert_eq!(answer["routes"][0]["cost_per_min"], "0.01");
     assert_eq!(answer["routes"][1]["gateway_id"], 3002);
+    // Other names for two of the parameters, and each says something.
+    let ask = |more: &str| {
+        let question = "/v1/lcr/route?number=%2B447700900123&org=37&at=1795000000";
+        daemon.get(&format!("{question}{more}")).1
+    };
+    let named = ask("&caller=%2B442079460000&data_centre=LON1");
+    assert_eq!(named, ask("&cli=%2B442079460000&dc=LON1"));
+    assert!(named.contains("442079460000"), "{named}");
+    assert_ne!(named, ask("&cli=%2B442079460001&dc=LON1"));
+    assert_ne!(named, ask("&cli=%2B442079460000&dc=SYD9"));
     let (status, body) = daemon.get("/v1/lcr/route?org=37");
     assert_eq!((status, body.contains("number is missing")), (400, true), "{body}");
     assert_eq!(daemon.get("/no/such/path").0, 404);
@@ -77,7 +87,8 @@ fn every_door_answers_from_the_published_data() {
     assert_eq!(bridges.len(), 2, "{answer}");
     assert!(bridges[0].ends_with("gw3002/447700900123"), "{answer}");
     assert!(bridges[1].contains("absolute_codec_string=PCMA"), "{answer}");
-    assert!(answer.starts_with("sendmsg\ncall-command: xferext\n") && answer.ends_with("exit\n\n"));
+    assert!(answer.contains("sendmsg\ncall-command: xferext\n") && answer.ends_with("exit\n\n"));
+    assert!(answer.contains("\n\nfsx_policy_version=37@1sendmsg\n"), "{answer}");
     assert_eq!(daemon.esl_call("Outbound::route", 38, "07700900123"), "exit\n\n");
     assert!(daemon.esl_call("Available::test", 0, "0").contains("rmSocketAvailable=true"));
 

@@ -2,6 +2,10 @@
 --
 -- mod_callcenter waits as long as the queue's own settings say (max-wait-time and the like);
 -- mod_fifo as long as `timeout_ms`. A caller who is still there afterwards has waited in vain.
+--
+-- A call that an agent takes is the queue's: both modules have it wait for the agent in another state
+-- of the switch (CS_HIBERNATE), which it enters when the script lets go of it. So the conversation begins
+-- after the script, and a script that hung up here would hang up on both.
 
 local options = require "fsx.parts.options"
 local common = require "fsx.parts.call"
@@ -24,8 +28,6 @@ local SPEC = {
     score = options.whole(nil, 0, 100000),
     -- fifo: 1 (first) to 10.
     priority = options.whole(nil, 1, 10),
-    -- "hangup", or "continue" to have the script go on after the conversation.
-    after = options.choice({ "hangup", "continue" }, "hangup"),
     otherwise = options.target(),
 }
 
@@ -68,6 +70,10 @@ local function fifo(session, queue, name)
     local ready = session:ready()
     local status = session:getVariable("fifo_status")
     if status == "TALKING" or status == "DONE" then return common.TAKEN end
+    if session:getVariable("fifo_serviced_uuid") then
+        -- Somebody takes the call; mod_fifo says WAITING until the two are connected.
+        return common.TAKEN
+    end
     if not ready then return common.GONE end
     if status == "TIMEOUT" then return "timeout" end
     if status == "ABORTED" then return "exit", queue.exit_key end
@@ -94,7 +100,6 @@ function M.run(session, given, depth)
         result, more = run(session, queue, name)
     end
     if result == common.TAKEN then
-        if queue.after == "hangup" then common.hangup(session, "NORMAL_CLEARING") end
         return result
     end
     if result ~= common.GONE and queue.otherwise then

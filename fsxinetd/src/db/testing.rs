@@ -52,11 +52,15 @@ impl MariaDb {
         Some(Self { child, dir })
     }
 
-    /// The address of a database on it.
-    pub(crate) fn url(&self, name: &str) -> DbUrl {
+    /// The address of a database on it, as a configuration writes it.
+    pub(crate) fn address(&self, name: &str) -> String {
         let socket = socket(self.dir.path());
-        let text = format!("mysql://root@localhost/{name}?socket={}", socket.display());
-        text.parse().expect("an address")
+        format!("mysql://root@localhost/{name}?socket={}", socket.display())
+    }
+
+    /// The same, read.
+    pub(crate) fn url(&self, name: &str) -> DbUrl {
+        self.address(name).parse().expect("an address")
     }
 
     /// Makes an empty database and gives its address.

@@ -13,6 +13,7 @@ use metrics::{counter, histogram};
 use crate::cdr::Intake;
 use crate::health::metrics as names;
 use crate::net::Quiet;
+use crate::policy::after::{self, After};
 use crate::policy::{self, Call, Engine, Failure, Phase};
 use crate::published::PublishedHandle;
 use crate::routing;
@@ -29,6 +30,8 @@ pub struct Rooms {
     pub records: Intake,
     /// Looks XML up.
     pub xml: xml::Room,
+    /// Calls whose hangup phase is to come.
+    pub after: After,
     /// Keeps what peers get wrong from filling the log.
     pub quiet: Quiet,
 }
@@ -112,8 +115,14 @@ impl Rooms {
             }
             Ask::Record { record } => {
                 counter!(names::DECIDE_REQUESTS, "kind" => "record").increment(1);
+                let ended = record.clone();
                 match self.records.take(*record).await {
-                    Ok(()) => Outcome::Recorded,
+                    Ok(()) => {
+                        if let Some(hangup) = self.after.recorded(&self.engine, &ended) {
+                            tokio::spawn(async move { after::run(hangup, &ended).await });
+                        }
+                        Outcome::Recorded
+                    }
                     Err(error) => {
                         if let Some(more) = self.quiet.say("record") {
                             tracing::error!(more, "call record not taken: {error}");

@@ -63,7 +63,8 @@ async fn rig(change: impl FnOnce(&mut config::Decide)) -> Rig {
     let xml =
         crate::xml::Room::open(&config::Xml::default(), engine.clone()).await.expect("a room");
     let quiet = crate::net::Quiet::default();
-    let rooms = Rooms { engine, published, records, xml, quiet };
+    let after = crate::policy::after::After::default();
+    let rooms = Rooms { engine, published, records, xml, after, quiet };
     tokio::spawn(serve(listener, decide, rooms, shutdown));
     Rig { socket, stopper, dir }
 }

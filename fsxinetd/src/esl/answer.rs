@@ -33,6 +33,19 @@ pub fn bytes(outcome: &Outcome) -> Result<Vec<u8>, Unsendable> {
     esl::transfer_and_exit(&actions)
 }
 
+/// Channel variable that says which policy had the call; what makes the call's record takes it from
+/// there.
+const VERSION: &str = "fsx_policy_version";
+
+/// The bytes that note the policy's version on the call.
+#[must_use]
+pub(super) fn mark(version: &str) -> Vec<u8> {
+    if version.is_empty() {
+        return Vec::new();
+    }
+    esl::execute(&Action::new("set", format!("{VERSION}={version}"))).unwrap_or_default()
+}
+
 /// The dialplan goes on: there is nothing to do but to note things down.
 pub(super) fn leaves_the_call(outcome: &Outcome) -> bool {
     outcome.verdict == Verdict::Keep && outcome.actions.iter().all(is_annotation)

@@ -17,6 +17,7 @@ use super::{PROBE, Patience, Rooms, answer, converse, facts};
 use crate::config::Site;
 use crate::health::metrics as names;
 use crate::net;
+use crate::policy::after;
 use crate::policy::engine::Hangup;
 use crate::policy::{Call, Ended, Failure, Outcome, Phase, Verdict, line as policy_line};
 use crate::routing;
@@ -255,21 +256,30 @@ async fn run(
     let (scripts, orders) = policy_line::line(data, Arc::clone(&rooms.manners));
     // Chosen now: the call keeps the version of the policies that it began with.
     let hangup = rooms.engine.hangup(&question);
+    if hangup.is_some() {
+        rooms.after.talking(call);
+    }
     let scripts = scripts.held(hangup.is_some());
     let end = scripts.clone();
     let decided = pin!(rooms.engine.run_on(Phase::Call, question, patience, Some(scripts)));
     let came = converse::between(line, orders, decided).await;
-    if end.is_gone()
-        && let Some(hangup) = hangup
-    {
-        tokio::spawn(afterwards(
-            hangup,
-            end.last_words().unwrap_or_else(|| ChannelData::clone(data)),
-            rooms.site.clone(),
-        ));
+    match hangup {
+        Some(hangup) if end.is_gone() => {
+            if rooms.after.ended(call) {
+                let last = end.last_words().unwrap_or_else(|| ChannelData::clone(data));
+                tokio::spawn(afterwards(hangup, last, rooms.site.clone()));
+            }
+        }
+        // It goes on without us; its record will tell of its end.
+        Some(hangup) => {
+            if let Some((hangup, record)) = rooms.after.left(call, hangup) {
+                tokio::spawn(async move { after::run(hangup, &record).await });
+            }
+        }
+        None => {}
     }
-    let decided = match came {
-        Ok(converse::Ended::Decided(decided)) => decided,
+    let (decided, talked) = match came {
+        Ok(converse::Ended::Decided(decided, talked)) => (decided, talked),
         Ok(converse::Ended::HungUp(decided)) => {
             if let Some(Err(failure)) = &decided {
                 tracing::warn!(call, org, task, "policy, after the call had ended: {failure}");
@@ -283,7 +293,11 @@ async fn run(
     };
     let (outcome, bytes) = match &decided {
         Ok(outcome) => match answer::bytes(outcome) {
-            Ok(bytes) => (word(outcome), bytes),
+            Ok(bytes) if talked.0 || bytes == esl::EXIT => (word(outcome), bytes),
+            Ok(bytes) => {
+                let mark = answer::mark(&outcome.policy_version);
+                (word(outcome), [mark, bytes].concat())
+            }
             Err(why) => {
                 tracing::error!(call, org, task, "policy: {why}; the dialplan goes on");
                 ("error", esl::EXIT.to_vec())

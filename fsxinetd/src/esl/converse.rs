@@ -11,6 +11,7 @@ use fsx_wire::esl::{self, ChannelData, Frame, Kind};
 use tokio::sync::oneshot;
 use tokio::time::{sleep_until, timeout};
 
+use super::answer;
 use super::call::{Broken, Peer};
 use super::queued::End;
 use crate::policy::line::{Lost, Order, Orders};
@@ -18,10 +19,14 @@ use crate::policy::line::{Lost, Order, Orders};
 /// How long the switch may take to say why a call has ended; the call's own end waits for it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// Whether the script has talked with the switch, which knows the policy's version then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Talked(pub(super) bool);
+
 /// How a conversation ended.
 pub(super) enum Ended<T> {
     /// The script came to its end; the call is still there.
-    Decided(T),
+    Decided(T, Talked),
     /// The call ended first; what the script came to, where it had begun to talk.
     HungUp(Option<T>),
 }
@@ -74,14 +79,20 @@ pub(super) async fn between<T>(
         }
         let until = awaited.as_ref().map(|awaited| awaited.until);
         tokio::select! {
-            ended = &mut script => return Ok(Ended::Decided(ended)),
+            ended = &mut script => return Ok(Ended::Decided(ended, Talked(talked))),
             order = orders.queue.recv(), if awaited.is_none() => {
                 // None: the script is at its end, which the other branch will say.
                 let Some(Order { bytes, wait, reply }) = order else {
-                    return after(peer, script.as_mut()).await;
+                    return after(peer, script.as_mut(), Talked(talked)).await;
                 };
+                let (mut bytes, mut end) = peer.mode.send(bytes);
+                let mark = orders.policy().filter(|_| !talked);
+                if let Some(mark) = mark.map(|policy| answer::mark(&policy)).filter(|m| !m.is_empty()) {
+                    // In the same write: it costs no turn.
+                    bytes = [mark, bytes].concat();
+                    end.one_before();
+                }
                 talked = true;
-                let (bytes, end) = peer.mode.send(bytes);
                 if let Err(broken) = peer.say(&bytes).await {
                     break Some(broken);
                 }
@@ -123,9 +134,10 @@ pub(super) async fn between<T>(
 async fn after<T>(
     peer: &mut Peer,
     script: Pin<&mut impl Future<Output = T>>,
+    talked: Talked,
 ) -> Result<Ended<T>, Broken> {
     tokio::select! {
-        ended = script => Ok(Ended::Decided(ended)),
+        ended = script => Ok(Ended::Decided(ended, talked)),
         broken = peer.until_gone() => Err(broken),
     }
 }

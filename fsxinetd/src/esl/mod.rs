@@ -57,6 +57,8 @@ pub struct Rooms {
     pub site: config::Site,
     /// What a script may wait for and ask of the switch.
     pub manners: Arc<policy::line::Manners>,
+    /// Calls whose hangup phase is to come.
+    pub after: policy::after::After,
     /// Keeps what peers get wrong from filling the log.
     pub quiet: Quiet,
 }

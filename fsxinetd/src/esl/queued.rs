@@ -75,6 +75,11 @@ impl Mode {
 }
 
 impl End {
+    /// One more command was sent before it, whose reply nobody waits for.
+    pub(super) fn one_before(&mut self) {
+        self.before += 1;
+    }
+
     /// A reply has come. It is given back when it is the end of the command.
     pub(super) fn reply(&mut self, frame: Frame) -> Option<Frame> {
         if self.before > 0 {

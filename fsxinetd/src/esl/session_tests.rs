@@ -58,7 +58,13 @@ impl Phone {
                     let body = self.buffer[end + 2..end + 2 + length].to_vec();
                     self.buffer.drain(..end + 2 + length);
                     let app = field("execute-app-name:");
-                    return Some((head, app, String::from_utf8(body).expect("text")));
+                    let body = String::from_utf8(body).expect("text");
+                    if body.starts_with("fsx_policy_version=") {
+                        // What every conversation begins with.
+                        self.say("Content-Type: command/reply\nReply-Text: +OK\n\n").await;
+                        continue;
+                    }
+                    return Some((head, app, body));
                 }
             }
             let mut bytes = [0; 4096];

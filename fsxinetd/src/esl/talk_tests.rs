@@ -90,6 +90,12 @@ impl Switch {
                     self.buffer.drain(..end + 2 + length);
                     let body = String::from_utf8(body).expect("text");
                     self.heard_bytes += end + 2 + length;
+                    if let Some(version) = body.strip_prefix("fsx_policy_version=") {
+                        // What every conversation begins with, and every answer has.
+                        self.vars.insert("fsx_policy_version".to_owned(), version.to_owned());
+                        self.ok().await;
+                        continue;
+                    }
                     self.name = field("Event-UUID:");
                     let said = match field("execute-app-name:") {
                         Some(app) => Said::Run(app, body),

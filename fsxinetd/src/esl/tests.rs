@@ -85,7 +85,8 @@ pub(super) async fn rig_with(
     let (stopper, shutdown) = shutdown::pair();
     let manners = Arc::new(policy::line::Manners::from(&policy));
     let (site, quiet) = (config::Site::default(), Quiet::default());
-    let rooms = Rooms { engine, published, site, manners, quiet };
+    let after = policy::after::After::default();
+    let rooms = Rooms { engine, published, site, manners, after, quiet };
     tokio::spawn(serve(listener, esl, policy, rooms, shutdown));
     Rig { address, stopper, _dir: dir }
 }
@@ -110,11 +111,33 @@ pub(super) async fn call(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Everything that comes until the other side is done.
+/// Everything that comes until the other side is done, but for the policy's version.
 async fn rest(stream: &mut TcpStream) -> String {
+    raw(stream).await.replace(MARK, "")
+}
+
+async fn raw(stream: &mut TcpStream) -> String {
     let mut all = Vec::new();
     timeout(LONG, stream.read_to_end(&mut all)).await.expect("in time").expect("bytes");
     String::from_utf8(all).expect("text")
+}
+
+/// What notes the policy's version on the call.
+const MARK: &str = "sendmsg\ncall-command: execute\nexecute-app-name: set\n\
+    content-type: text/plain\ncontent-length: 28\n\nfsx_policy_version=default@1";
+
+#[tokio::test]
+async fn the_call_says_which_policy_had_it() {
+    let rig = rig(|_| {}).await;
+    for (task, marked) in
+        [("keep", true), ("Outbound::route", true), ("reject", true), ("unknown", false)]
+    {
+        let mut stream = call(rig.address).await;
+        stream.write_all(reply(task, "").as_bytes()).await.expect("sent");
+        let said = raw(&mut stream).await;
+        assert_eq!(said.starts_with(MARK), marked, "{task}: {said}");
+        assert_eq!(said.matches("fsx_policy_version").count(), usize::from(marked), "{task}");
+    }
 }
 
 async fn asked(address: SocketAddr, task: &str, more: &str) -> String {

@@ -330,6 +330,16 @@ pub(super) fn variable(rights: &Rights<'_>, name: &str, value: &str) -> Result<(
     }
 }
 
+/// Whether organisations may set a variable of this name, where the operator adds none.
+///
+/// # Errors
+/// Why not.
+pub(super) fn listed(name: &str) -> Result<(), String> {
+    let allowed = Allowances::default();
+    let rights = Rights { author: Author::Organisation, allowed: &allowed, shows: &|_| Ok(()) };
+    variable(&rights, name, "")
+}
+
 fn fits(kind: Kind, value: &str) -> Result<(), String> {
     const YES_NO: [&str; 8] = ["true", "false", "yes", "no", "on", "off", "1", "0"];
     let is_flag = YES_NO.iter().any(|word| value.eq_ignore_ascii_case(word));

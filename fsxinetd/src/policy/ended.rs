@@ -5,6 +5,7 @@
 //! that a policy's figures are those of the record.
 
 use fsx_wire::esl::ChannelData;
+use fsx_wire::record::CallRecord;
 use mlua::{Lua, Table};
 
 /// The end of a call.
@@ -86,6 +87,21 @@ impl Ended {
             began_us: time("Caller-Channel-Created-Time").unwrap_or(0),
             answered_us,
             ended_us: time("Caller-Channel-Hangup-Time").unwrap_or(now_us),
+        }
+    }
+
+    /// As the call record has it.
+    #[must_use]
+    pub fn of_record(record: &CallRecord) -> Self {
+        let us = |ms: i64| ms.saturating_mul(1_000);
+        let cause = Some(record.cause_name.as_str()).filter(|cause| !cause.is_empty());
+        Self {
+            code: Some(record.cause).filter(|code| (1..=127).contains(code)),
+            cause: cause.unwrap_or("UNKNOWN").to_owned(),
+            answered: record.answered_ms.is_some(),
+            began_us: us(record.started_ms),
+            answered_us: us(record.answered_ms.unwrap_or(0)),
+            ended_us: us(record.ended_ms),
         }
     }
 

@@ -398,6 +398,16 @@ pub struct Hangup {
 }
 
 impl Hangup {
+    /// The call that it is about.
+    pub(super) fn call(&self) -> &Call {
+        &self.call
+    }
+
+    /// The same for the call as it is known now.
+    pub(super) fn about(self, call: Call) -> Self {
+        Self { call: Arc::new(call), ..self }
+    }
+
     /// Runs it: the call has ended, and `last` is how the switch described it then. What the script
     /// returns changes nothing, and its failure is a line in the log.
     pub async fn run(self, ended: Ended, last: Option<ChannelData>) {

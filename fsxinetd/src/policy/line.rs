@@ -59,11 +59,13 @@ pub struct Order {
     pub reply: oneshot::Sender<Result<Frame, Lost>>,
 }
 
-/// What both ends know of the end of the call.
+/// What both ends know of the call, its end above all.
 #[derive(Debug, Default)]
 struct End {
     gone: bool,
     last: Option<ChannelData>,
+    /// Version of the policy that talks: `37@4`.
+    policy: Option<String>,
 }
 
 /// The script's end.
@@ -118,7 +120,20 @@ impl Orders {
     }
 }
 
+impl Orders {
+    /// Version of the policy that talks, once it is known.
+    #[must_use]
+    pub fn policy(&self) -> Option<String> {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner).policy.clone()
+    }
+}
+
 impl Line {
+    /// This policy is going to talk.
+    pub(super) fn runs(&self, policy: String) {
+        self.end.lock().unwrap_or_else(PoisonError::into_inner).policy = Some(policy);
+    }
+
     /// The call has ended.
     #[must_use]
     pub fn is_gone(&self) -> bool {

@@ -14,6 +14,7 @@
 //! - [`outcome`]: what a run asked for;
 //! - [`screen`]: what scripts may have a switch do.
 
+pub mod after;
 mod allowed;
 pub mod api;
 mod budget;

@@ -135,6 +135,9 @@ impl Run {
 
     /// The same, with a switch to talk to.
     pub(super) fn on(mut self, line: Option<Line>) -> Self {
+        if let Some(line) = &line {
+            line.runs(format!("{}@{}", self.bundle.name, self.bundle.version));
+        }
         self.line = line;
         self
     }

@@ -72,8 +72,14 @@ impl Vm {
 
         let meter = Arc::new(Meter::new(limits.slice));
         let watch = Arc::clone(&meter);
+        // To ask which thread this is takes a place on its stack, and a stack that has to grow in a full
+        // machine is a panic in the midst of Lua, of which the whole daemon may die. A stack of this
+        // size and its successor still fit.
+        let roomy = limits.memory_mib as usize * (1 << 20) / 4;
         lua.set_interrupt(move |lua| match watch.tick() {
             Tick::Go => Ok(VmState::Continue),
+            // Whoever fills the machine has no turns taken from it; its budget ends soon.
+            Tick::Yield if lua.used_memory() > roomy => Ok(VmState::Continue),
             // Only the run's own thread can wait: a coroutine's yield would go to the script.
             Tick::Yield if watch.is_own(lua.current_thread().to_pointer() as usize) => {
                 watch.yielded();

@@ -213,17 +213,18 @@ async fn voicemail_and_queues() {
                 "module_exists mod_callcenter",
                 "answer",
                 "callcenter sales@37",
-                "hangup NORMAL_CLEARING",
+                "playback taken.nil",
             ],
         ),
+        // Somebody takes it: the two are connected once the script has let go of it.
         (
             "queue",
-            "{queue = 'sales', after = 'continue'}",
-            Scene { queue: "answered".into(), ..Scene::default() },
+            "{queue = 'sales', kind = 'fifo'}",
+            Scene { queue: "WAITING".into(), ..Scene::default() },
             &[
-                "module_exists mod_callcenter",
+                "module_exists mod_fifo",
                 "answer",
-                "callcenter sales@37",
+                "fifo sales@37 in undef undef",
                 "playback taken.nil",
             ],
         ),

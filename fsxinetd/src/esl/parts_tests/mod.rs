@@ -177,6 +177,9 @@ async fn talk(rig: &Rig, scene: &Scene) -> (Vec<String>, bool) {
             }
             "fifo" => {
                 switch.set(&format!("fifo_status={}", scene.queue));
+                if scene.queue == "WAITING" {
+                    switch.set("fifo_serviced_uuid=5a0e");
+                }
                 switch.ok().await;
             }
             _ => {

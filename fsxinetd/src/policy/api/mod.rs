@@ -25,6 +25,8 @@ mod time;
 mod world;
 
 #[cfg(test)]
+mod dbh_tests;
+#[cfg(test)]
 mod tests;
 
 use mlua::{Error, Lua, Table, Value};
@@ -46,9 +48,10 @@ pub(super) fn install(lua: &Lua, current: &Current) -> mlua::Result<()> {
             globals.raw_set(refused.name, Value::Nil)?;
         }
     }
-    for table in ["io", "package", "debug", "stream", "env"] {
+    for table in ["io", "package", "stream", "env"] {
         globals.raw_set(table, refusing(lua, table)?)?;
     }
+    globals.raw_set("debug", debug(lua)?)?;
     os::install(lua, current)?;
     bits::install(lua)?;
     search::install(lua)
@@ -81,6 +84,62 @@ fn refusing(lua: &Lua, table: &'static str) -> mlua::Result<Table> {
     let refusing = lua.create_table()?;
     refusing.set_metatable(Some(meta))?;
     Ok(refusing)
+}
+
+/// Functions of Lua's `debug`.
+const OF_DEBUG: &[&str] = &[
+    "debug",
+    "getfenv",
+    "gethook",
+    "getinfo",
+    "getlocal",
+    "getmetatable",
+    "getregistry",
+    "getupvalue",
+    "setfenv",
+    "sethook",
+    "setlocal",
+    "setmetatable",
+    "setupvalue",
+    "traceback",
+];
+
+/// `debug`: none of Lua's functions, and a place for the flags that many scripts keep there
+/// (`debug["sql"] = true`), which last for one run as all globals do.
+fn debug(lua: &Lua) -> mlua::Result<Table> {
+    fn flags(lua: &Lua) -> mlua::Result<Table> {
+        let globals = lua.globals();
+        match globals.raw_get::<Value>("__debug")? {
+            Value::Table(flags) => Ok(flags),
+            _ => {
+                let flags = lua.create_table()?;
+                globals.raw_set("__debug", &flags)?;
+                Ok(flags)
+            }
+        }
+    }
+    let meta = lua.create_table()?;
+    let index = lua.create_function(|lua, (_, name): (Value, Value)| -> mlua::Result<Value> {
+        let set: Value = flags(lua)?.raw_get(name.clone())?;
+        let known = |name: &[u8]| OF_DEBUG.iter().any(|known| known.as_bytes() == name);
+        if set.is_nil() && name.as_string().is_some_and(|name| known(&name.as_bytes())) {
+            let name = name.to_string()?;
+            return Err(refusal(&format!("debug.{name}"), "there is no such function"));
+        }
+        Ok(set)
+    })?;
+    meta.set("__index", index)?;
+    let keep = lua.create_function(|lua, (_, name, value): (Value, Value, Value)| {
+        if name.is_nil() {
+            return Err(Error::runtime("debug: the name of a flag is nil"));
+        }
+        flags(lua)?.raw_set(name, value)
+    })?;
+    meta.set("__newindex", keep)?;
+    meta.set("__metatable", false)?;
+    let debug = lua.create_table()?;
+    debug.set_metatable(Some(meta))?;
+    Ok(debug)
 }
 
 /// Text, or a whole number written without quotes.

@@ -545,3 +545,80 @@ fn a_part_of_the_world_that_is_wrong_names_its_key() {
         assert!(fault.starts_with(key), "{fault}");
     }
 }
+
+#[tokio::test]
+async fn flags_are_kept_in_debug_for_one_run() {
+    let rig = Rig::script(
+        "assert(debug.sql == nil and debug['info'] == nil)
+         debug['sql'] = true debug.info = 'all' debug.sql = not debug.sql
+         assert(debug.sql == false and debug.info == 'all' and rawget(debug, 'info') == nil)
+         for _, name in ipairs { 'getinfo', 'traceback', 'sethook', 'getregistry' } do
+             local ok, why = pcall(function() return debug[name] end)
+             assert(not ok and tostring(why):find('debug.' .. name .. ' is not available here', 1, true))
+         end
+         assert(not pcall(setmetatable, debug, {}) and getmetatable(debug) == false)
+         debug.getinfo = 1
+         assert(debug.getinfo == 1)",
+    );
+    for _ in 0..2 {
+        rig.call().await.expect("fine");
+    }
+}
+
+/// Runs of one organisation share a machine: one that fills it must not bring the daemon down when
+/// the other is looked at in the midst of something.
+#[tokio::test]
+async fn attacks_that_share_a_machine() {
+    const BOMBS: &str = "
+        local bombs = {
+            function() while true do end end,
+            function() local kept = {} while true do kept[#kept + 1] = string.rep('x', 1e5) .. #kept end end,
+            function()
+                local kept = {}
+                while true do
+                    kept[#kept + 1] = coroutine.create(function() while true do coroutine.yield() end end)
+                    coroutine.resume(kept[#kept])
+                end
+            end,
+            function() while true do pcall(error, 'on and on') end end,
+            function() local function deep(n) return 1 + deep(n + 1) end while true do pcall(deep, 1) end end,
+            function()
+                local function wide(n, ...) if n > 0 then return wide(n - 1, n, ...) end return select('#', ...) end
+                while true do pcall(wide, 200) end
+            end,
+            function() while true do local co = coroutine.wrap(function() local t = {} for i = 1, 1e4 do t[i] = {} end coroutine.yield(t) end) co() end end,
+        }
+        fsx.sleep(5)
+        bombs[tonumber(argv[1])]()";
+    let files = [
+        ("37/manifest.toml", MANIFEST),
+        ("37/x.lua", BOMBS),
+        ("5/manifest.toml", MANIFEST),
+        ("5/x.lua", "for n = 1, 20 do fsx.sleep(1) end session:answer()"),
+    ];
+    let rig = Rig::with(&files, |config| {
+        (config.threads, config.memory_mib) = (1, 8);
+        (config.call_budget_ms, config.cpu_budget_ms) = (10_000, 200);
+    });
+    let supervisor = tokio::spawn({
+        let engine = rig.engine.clone();
+        async move { engine.supervise().await }
+    });
+    for _ in 0..3 {
+        let attacks = (1..=7).cycle().take(21).map(|n: u32| {
+            let call = super::super::Call {
+                facts: fsx_wire::message::WireFacts { org: 37, ..Default::default() },
+                task: "default".to_owned(),
+                arguments: vec![n.to_string()],
+                ..Default::default()
+            };
+            rig.engine.run(Phase::Call, Arc::new(call), Duration::from_secs(9))
+        });
+        for ended in futures_util::future::join_all(attacks).await {
+            ended.expect_err("an attack came to its end");
+        }
+        let other = rig.run(Phase::Call, 5, "default").await.expect("the other's call");
+        assert_eq!(other.actions, [Action::new("answer", "")]);
+    }
+    supervisor.abort();
+}

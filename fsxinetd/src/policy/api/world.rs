@@ -12,8 +12,8 @@ use fsx_wire::answer::RouteAnswer;
 use fsx_wire::message::WireFacts;
 use serde_json::Value as Json;
 
-use crate::policy::{Allowances, Phase};
 use crate::policy::screen::Author;
+use crate::policy::{Allowances, Phase};
 use crate::published::Published;
 use crate::routing::NoData;
 

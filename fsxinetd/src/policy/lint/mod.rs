@@ -4,6 +4,7 @@
 //! later. So the names that a file uses are held against the catalogue before, and against the phase
 //! that the manifest runs them in. What cannot be known for sure is not said.
 
+mod documents;
 mod tokens;
 mod uses;
 
@@ -40,6 +41,7 @@ pub fn check(bundle_files: &Files, name: &str) -> Vec<Fault> {
             faults.push(Fault::at(file, error.line().max(1), error.to_string()));
         }
     }
+    faults.extend(documents::check(bundle_files, name));
     let defined: BTreeSet<&str> =
         sources.values().flat_map(|source| source.globals.iter().copied()).collect();
     for (file, source) in &sources {

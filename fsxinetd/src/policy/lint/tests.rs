@@ -102,3 +102,29 @@ fn manifests() {
     let found = faults(&[("manifest.toml", manifest), ("x.lua", "function yes() end")]);
     assert_eq!(found, ["manifest.toml:3: task \"b\": x.lua defines no function no"]);
 }
+
+#[test]
+fn policy_documents_are_read_as_the_part_reads_them() {
+    let manifest = "version = \"1\"\n[call]\ndefault = \"x.lua\"\n";
+    let wrong = r#"{"rules": [{"when": {"days": "funday"}, "then": {"user": "1001"},
+        "set": {"rmOrgID": "38", "my_note": "x"}}]}"#;
+    let good = r#"{"rules": [{"when": "fallback", "then": {"user": "1001"}}]}"#;
+    let files = [
+        ("manifest.toml", manifest),
+        ("x.lua", "session:answer()"),
+        ("wrong.json", wrong),
+        ("good.json", good),
+        ("other.json", r#"{"anything": [1, 2]}"#),
+    ];
+    let lines = |name: &str| -> Vec<String> {
+        check(&Files::of(&files), name).iter().map(ToString::to_string).collect()
+    };
+    let said = lines("37");
+    assert_eq!(said.len(), 2, "{said:#?}");
+    assert!(
+        said[0].starts_with("wrong.json: rules[0].when.days[0]: expected mon"),
+        "{said:#?}"
+    );
+    assert!(said[1].contains("rules[0].set.rmOrgID: variable rmOrgID: "), "{said:#?}");
+    assert_eq!(lines("default").len(), 1);
+}

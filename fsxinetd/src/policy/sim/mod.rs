@@ -18,6 +18,8 @@ pub mod trace;
 mod world;
 
 #[cfg(test)]
+mod parts_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;

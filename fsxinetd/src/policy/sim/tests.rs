@@ -18,7 +18,7 @@ fn one(text: &str) -> Arc<Bundle> {
 }
 
 /// Generous, so that a slow machine fails no script that behaves.
-fn stage() -> Stage {
+pub(super) fn stage() -> Stage {
     let policy = config::Policy {
         route_budget_ms: 20_000,
         call_budget_ms: 20_000,
@@ -33,7 +33,7 @@ async fn played(text: &str, scene: Json) -> Played {
     play(&stage(), &one(text), None, &scene).await.expect("played")
 }
 
-fn apps(played: &Played) -> Vec<String> {
+pub(super) fn apps(played: &Played) -> Vec<String> {
     let ran = played.steps.iter().filter(|step| step.kind == Kind::App);
     ran.map(|step| format!("{} {}", step.what, step.data).trim_end().to_owned()).collect()
 }
