@@ -553,6 +553,11 @@ pub trait LiveView {
     fn all_ordinary(&self) -> bool {
         true
     }
+    /// Whether the gateway is not to be looked at, whatever else is said of it. No table says so by
+    /// itself: [`crate::standing`] does of those that an operator took down.
+    fn leaves_out(&self, _gateway_id: u32, _at: i64) -> bool {
+        false
+    }
     /// Whether the gateway takes its ordinary place in a plan made at `at`.
     fn standing(&self, _gateway_id: u32, _at: i64) -> Standing {
         Standing::Ordinary

@@ -136,6 +136,9 @@ impl Centre {
         if !self.serves(gateway) {
             return Some("not in this data centre");
         }
+        if live.leaves_out(gateway.id, facts.at) {
+            return Some("taken down by an operator");
+        }
         if !gateway.health_checked && gateway.conc_calls == 0 && gateway.max_cps == 0 {
             return None;
         }

@@ -5,17 +5,19 @@
 //! gateway did to the last ten calls is a guess about the next. So the plan is made as ever, with room
 //! for as many attempts as there can be, and put in order afterwards: first the gateways in their
 //! ordinary places, then those that stand back, then it is cut at the attempts allowed. Only what an
-//! operator took down is left out. An emergency plan stays as it is.
+//! operator took down is left out, before anything else. An emergency plan stays as it is.
 //!
 //! Nothing of this is done, or looked at, while no gateway stands back
 //! ([`LiveView::all_ordinary`]).
 
 use crate::{
     CallFacts, Candidate, Decision, Plan, Reject,
-    data::{GatewayTerms, LiveView, RoutingData, Standing},
+    data::{GatewayLoad, GatewayTerms, LiveView, RoutingData, Standing},
     decide::decide_into,
     decide_why,
+    money::Nano,
     plan::{DEFAULT_ATTEMPTS, MAX_ATTEMPTS, NoWhy, Step, WhySink},
+    profile::Quality,
 };
 
 /// [`decide()`](crate::decide()), and then gateways by their standing: the door for calls.
@@ -66,8 +68,39 @@ fn route_standing<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
     why: &mut W,
 ) -> Decision {
     let facts_of_all = CallFacts { max_attempts: MAX_ATTEMPTS as u8, ..*facts };
-    let decision = decide_why(data, live, &facts_of_all, why);
+    let decision = decide_why(data, &Left(live), &facts_of_all, why);
     settle(data, live, facts, decision, why)
+}
+
+/// A live table without the gateways that an operator took down: they take no place in a plan, so that
+/// whatever stands behind them is reached, however many they are.
+struct Left<'a, L: ?Sized>(&'a L);
+
+impl<L: LiveView + ?Sized> LiveView for Left<'_, L> {
+    fn healthy(&self, gateway_id: u32, data_centre: &str) -> bool {
+        self.0.healthy(gateway_id, data_centre)
+    }
+    fn calls_in_progress(&self, gateway_id: u32) -> u32 {
+        self.0.calls_in_progress(gateway_id)
+    }
+    fn calls_this_second(&self, gateway_id: u32, at: i64) -> u32 {
+        self.0.calls_this_second(gateway_id, at)
+    }
+    fn gateway_load(&self, gateway_id: u32, data_centre: &str, at: i64) -> GatewayLoad {
+        self.0.gateway_load(gateway_id, data_centre, at)
+    }
+    fn takes(&self, gateway: &GatewayTerms, data_centre: &str, at: i64) -> bool {
+        !self.leaves_out(gateway.id, at) && self.0.takes(gateway, data_centre, at)
+    }
+    fn spend(&self, org_id: u32) -> Option<Nano> {
+        self.0.spend(org_id)
+    }
+    fn quality(&self, gateway_id: u32) -> Quality {
+        self.0.quality(gateway_id)
+    }
+    fn leaves_out(&self, gateway_id: u32, at: i64) -> bool {
+        self.0.standing(gateway_id, at) == Standing::Out
+    }
 }
 
 fn settle<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
@@ -97,12 +130,6 @@ fn settle<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
                 let (carrier, gateway) = (candidate.carrier, candidate.gateway);
                 why.excluded(carrier, gateway, Step::Plan, "beyond the attempts allowed");
             }
-        }
-    }
-    if W::ON {
-        for candidate in plan.routes().iter().filter(|c| standing(c) == Standing::Out) {
-            let (carrier, gateway) = (candidate.carrier, candidate.gateway);
-            why.excluded(carrier, gateway, Step::Gateway, "taken down by an operator");
         }
     }
     if settled.routes().is_empty() {

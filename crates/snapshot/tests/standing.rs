@@ -153,6 +153,20 @@ fn what_an_operator_took_down_is_left_out() {
 }
 
 #[test]
+fn what_stands_behind_many_taken_down_is_reached() {
+    // More than a plan holds, of one carrier and of two; by the short way and row by row.
+    for (carriers, down) in [(2, 101..=140), (2, 101..=139)] {
+        let data = data(carriers, 40);
+        let taken: Vec<_> = down.clone().map(|id| (id, Standing::Out)).collect();
+        let live = held(&taken);
+        let next = if *down.end() == 140 { 201 } else { 140 };
+        let route = |facts: &CallFacts<'_>| ids(&data, &standing::route(&data, &live, facts));
+        assert_eq!(route(&facts(1)), [next]);
+        assert_eq!(route(&CallFacts { profile: Some("reliability"), ..facts(1) }), [next]);
+    }
+}
+
+#[test]
 fn an_emergency_call_asks_nobody() {
     let mut rows = Rows::default();
     rows.carriers.push(CarrierRow {
