@@ -1,5 +1,6 @@
 //! See README.md beside this file.
 
+mod by_policy;
 mod service;
 
 use std::{
