@@ -62,16 +62,12 @@ fn policy_untrusted() {
     let log = rig.daemon().log();
     assert!(!log.contains("NOT REFUSED"), "{log}");
     assert!(log.contains("through 0"), "the script of tricks came to its end");
-    for (task, why) in [
-        ("Main::bomb1", "computing"),
-        ("Main::bomb2", "of memory"),
-        ("Main::bomb4", "computing"),
-        ("Main::bomb5", "computing"),
-    ] {
-        let said = log.lines().any(|line| line.contains(task) && line.contains(why));
-        assert!(said, "{task} was to be stopped: {why}\n{log}");
+    for n in 1..NUMBERS.len() {
+        // By what depends on who else is in the machine: an organisation's runs share its memory.
+        let task = format!("Main::bomb{n}");
+        let stopped = |line: &str| line.contains(&task) && line.contains("policy: stopped");
+        assert!(log.lines().any(stopped), "{task} was to be stopped\n{log}");
     }
-    assert!(log.lines().any(|line| line.contains("Main::bomb3") && line.contains("stopped")));
 
     let log = rig.freeswitch.log(&rig.run);
     let executed = |what: &str| log.lines().any(|l| l.contains("EXECUTE ") && l.contains(what));
@@ -91,6 +87,6 @@ fn policy_untrusted() {
     }
     let went_on = "the dialplan goes on: org 37 gateway [] request [] exported [] note [still mine] policy [37@1]";
     assert!(log.contains(went_on), "{went_on}");
-    assert_eq!(rig.freeswitch.channels(), 0);
+    wait::until("all calls to end", SOON, || (rig.freeswitch.channels() == 0).then_some(()));
     rig.close();
 }
