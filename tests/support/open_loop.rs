@@ -13,13 +13,54 @@ use std::{
         Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use crate::load::Figures;
 
 /// How long after the last question an answer still counts.
 const LATEST: Duration = Duration::from_secs(2);
+
+/// What became of the questions.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// When the first was due, by the time of day: other processes have that too.
+    pub begin: SystemTime,
+    /// How long after it each that was answered was due, and what it waited from then on.
+    pub each: Vec<(Duration, Duration)>,
+    /// From the first to the end.
+    pub took: Duration,
+    /// Questions without their answer.
+    pub failed: u64,
+}
+
+impl Asked {
+    /// All of them.
+    #[must_use]
+    pub fn figures(&self) -> Figures {
+        self.of(|_| true)
+    }
+
+    /// Those during which, and during `before` they were due, the machine was nowhere `away` for as
+    /// long as an answer may take. A question is not left out because its answer took longer.
+    #[must_use]
+    pub fn while_there(
+        &self,
+        away: &[(SystemTime, SystemTime)],
+        before: Duration,
+        limit: Duration,
+    ) -> Figures {
+        self.of(|due| {
+            let due = self.begin + due;
+            !away.iter().any(|(from, to)| *from < due + limit && *to > due - before)
+        })
+    }
+
+    fn of(&self, counts: impl Fn(Duration) -> bool) -> Figures {
+        let counted = self.each.iter().filter(|(due, _)| counts(*due)).map(|(_, wait)| *wait);
+        Figures::of(self.took, counted.collect(), self.failed)
+    }
+}
 
 /// Asks `rate` questions a second for `length`, over `connections` in turn. `question` makes the JSON
 /// of one by its number, which is also its `id`; an answer must hold `expected`.
@@ -34,7 +75,7 @@ pub fn decisions(
     connections: usize,
     question: impl Fn(u64) -> String,
     expected: &str,
-) -> Figures {
+) -> Asked {
     let count = (length.as_secs_f64() * f64::from(rate)) as u64;
     let frames: Vec<Vec<u8>> = (0..count).map(|id| framed(&question(id))).collect();
     let streams: Vec<UnixStream> = (0..connections)
@@ -47,7 +88,9 @@ pub fn decisions(
     let (good, bad) = (AtomicU64::new(0), AtomicU64::new(0));
     // A moment for the threads to be there.
     let begin = Instant::now() + Duration::from_millis(100);
-    let due = |id: u64| begin + Duration::from_secs_f64(id as f64 / f64::from(rate));
+    let begun = SystemTime::now() + Duration::from_millis(100);
+    let after = |id: u64| Duration::from_secs_f64(id as f64 / f64::from(rate));
+    let due = |id: u64| begin + after(id);
     std::thread::scope(|scope| {
         for stream in &streams {
             let (waits, good, bad) = (&waits, &good, &bad);
@@ -57,7 +100,7 @@ pub fn decisions(
                     let answered = body.contains(expected).then(|| id_of(body)).flatten();
                     match answered {
                         Some(id) => {
-                            mine.push(now.saturating_duration_since(due(id)));
+                            mine.push((after(id), now.saturating_duration_since(due(id))));
                             good.fetch_add(1, Relaxed);
                         }
                         None => drop(bad.fetch_add(1, Relaxed)),
@@ -84,7 +127,8 @@ pub fn decisions(
         }
     });
     let answered = good.into_inner();
-    Figures::of(begin.elapsed(), waits.into_inner().expect("no panic"), count - answered)
+    let each = waits.into_inner().expect("no panic");
+    Asked { begin: begun, each, took: begin.elapsed(), failed: count - answered }
 }
 
 /// Each answer with the instant at which it had been read, until the stream ends.
@@ -145,11 +189,19 @@ mod tests {
         });
         let question = |id| format!("{{\"id\":{id}}}");
         let length = Duration::from_millis(500);
-        let figures = decisions(&path, 200, length, 1, question, "\"x\"");
+        let asked = decisions(&path, 200, length, 1, question, "\"x\"");
+        let figures = asked.figures();
         assert_eq!((figures.waits.len(), figures.failed), (100, 0));
         // 200 ms at 200 a second: forty questions, of which half waited more than 100 ms.
         let slow = figures.waits.iter().filter(|w| **w >= Duration::from_millis(90)).count();
         assert!((15..60).contains(&slow), "{slow} of 100 waited long");
+        // Due every 5 ms: those at 100 to 120 ms, of which none is left out for having waited.
+        let ms = |ms| asked.begin + Duration::from_millis(ms);
+        let (before, limit) = (Duration::from_millis(20), Duration::from_millis(1));
+        let there = asked.while_there(&[(ms(100), ms(101))], before, limit);
+        assert_eq!(there.waits.len(), 95);
+        assert_eq!(asked.while_there(&[], before, limit).waits, figures.waits);
+        assert!(asked.while_there(&[(ms(0), ms(600))], before, limit).waits.is_empty());
         peer.join().expect("the peer");
     }
 }

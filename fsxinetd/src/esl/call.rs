@@ -65,6 +65,14 @@ pub(super) struct Peer {
 }
 
 impl Peer {
+    /// A peer that has just connected and has said nothing yet.
+    pub(super) fn new(stream: TcpStream, patience: Patience) -> Self {
+        let _ = stream.set_nodelay(true);
+        net::keep_alive(&stream);
+        let decoder = Decoder::new(patience.limits);
+        Self { stream, decoder, patience, mode: Mode::Sync }
+    }
+
     /// Writes all of it, or gives up.
     pub(super) async fn say(&mut self, bytes: &[u8]) -> Result<(), Broken> {
         match timeout(self.patience.write, self.stream.write_all(bytes)).await {
@@ -140,18 +148,13 @@ impl Peer {
 
 /// Talks to one peer; the word for the metrics.
 pub(super) async fn converse(
-    stream: TcpStream,
+    line: &mut Peer,
     peer: SocketAddr,
     admitted: &Admitted,
-    patience: Patience,
     rooms: &Rooms,
 ) -> &'static str {
-    let _ = stream.set_nodelay(true);
-    net::keep_alive(&stream);
-    let decoder = Decoder::new(patience.limits);
-    let mut line = Peer { stream, decoder, patience, mode: Mode::Sync };
-    let data = match greet(&mut line, admitted).await {
-        Ok(data) => data,
+    let data = match greet(line, admitted).await {
+        Ok(data) => Arc::new(data),
         Err(broken) => {
             // A connection that is opened and closed is how a port is looked at: not worth a line.
             if !matches!(broken, Broken::Gone)
@@ -162,8 +165,7 @@ pub(super) async fn converse(
             return broken.label();
         }
     };
-    let data = Arc::new(data);
-    let (word, result) = attend(&mut line, admitted, &data, rooms).await;
+    let (word, result) = attend(line, admitted, &data, rooms).await;
     match result {
         Ok(()) => word,
         Err(broken) => {
@@ -222,24 +224,30 @@ async fn attend(
         }
         return ("refused", line.finish(esl::EXIT).await);
     }
-    let asked = match facts::read(data, &rooms.site, routing::now()) {
-        Ok(asked) => asked,
-        Err(why) => {
-            if let Some(more) = rooms.quiet.say("facts") {
-                tracing::warn!(call, task, more, "event socket: {why}; the dialplan goes on");
-            }
-            return ("malformed", line.finish(esl::EXIT).await);
+    match asked(data, rooms) {
+        Ok(question) => run(line, data, rooms, question, started).await,
+        Err(word) => (word, line.finish(esl::EXIT).await),
+    }
+}
+
+/// What is asked of the policies, or the word for why they are not asked. Not async: what it is made
+/// of would be kept for as long as the call.
+fn asked(data: &Arc<ChannelData>, rooms: &Rooms) -> Result<Arc<Call>, &'static str> {
+    let (task, call) = (facts::task(data), data.uuid());
+    let asked = facts::read(data, &rooms.site, routing::now()).map_err(|why| {
+        if let Some(more) = rooms.quiet.say("facts") {
+            tracing::warn!(call, task, more, "event socket: {why}; the dialplan goes on");
         }
-    };
+        "malformed"
+    })?;
     let org = asked.facts.org;
     if asked.emergency || routing::is_emergency(&rooms.published, &routing::facts(&asked.facts)) {
         tracing::warn!(call, org, task, "emergency call: no policy is asked; the dialplan goes on");
-        return ("emergency", line.finish(esl::EXIT).await);
+        return Err("emergency");
     }
-    let arguments = facts::arguments(data);
-    let (facts, told, task) = (asked.facts, Some(Arc::clone(data)), task.to_owned());
-    let question = Arc::new(Call { facts, told, task, arguments, ..Call::default() });
-    run(line, data, rooms, question, started).await
+    let (told, arguments) = (Some(Arc::clone(data)), facts::arguments(data));
+    let (facts, task) = (asked.facts, task.to_owned());
+    Ok(Arc::new(Call { facts, told, task, arguments, ..Call::default() }))
 }
 
 /// Runs the policy while listening for the end of the call, says what it wants said on the way, and
@@ -251,7 +259,8 @@ async fn run(
     question: Arc<Call>,
     started: Instant,
 ) -> (&'static str, Result<(), Broken>) {
-    let (task, call, org) = (question.task.clone(), data.uuid(), question.facts.org);
+    let asked = Arc::clone(&question);
+    let (task, call, org) = (asked.task.as_str(), data.uuid(), asked.facts.org);
     let patience = line.patience.policy;
     let (scripts, orders) = policy_line::line(data, Arc::clone(&rooms.manners));
     // Chosen now: the call keeps the version of the policies that it began with.

@@ -142,9 +142,10 @@ pub async fn serve(
             continue;
         }
         let (rooms, working) = (Arc::clone(&rooms), shutdown.working());
+        let mut line = call::Peer::new(stream, patience);
         tokio::spawn(async move {
             gauge!(names::ESL_CALLS).increment(1.0);
-            let outcome = call::converse(stream, peer, &admitted, patience, &rooms).await;
+            let outcome = call::converse(&mut line, peer, &admitted, &rooms).await;
             gauge!(names::ESL_CALLS).decrement(1.0);
             counter!(names::ESL_CONNECTIONS, "outcome" => outcome).increment(1);
             drop((admitted, working));

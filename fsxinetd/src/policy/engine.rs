@@ -275,7 +275,7 @@ impl Engine {
         };
         let budget = budget.min(within);
         // Bounded by the bundles in force: an organisation without one of its own is the platform's.
-        let labels = Some((bundle.name.clone(), label(&call), phase));
+        let counted = Some((Arc::clone(&bundle), Arc::clone(&call), phase));
         let (org, world) = (call.facts.org, Arc::clone(&self.inner.world));
         let run = Run::new(phase, call, bundle, world, started + budget, &limits).on(line);
         let deadline = run.deadline.clone();
@@ -286,7 +286,7 @@ impl Engine {
             worker.jobs.send(job).map_err(|_| busy())?;
             Ok((answer, deadline))
         });
-        Running { answer: answer.map_err(Some), started, budget, labels }
+        Running { answer: answer.map_err(Some), started, budget, counted }
     }
 
     /// The thread for a run of the organisation; `None` when all have as much as they may.
@@ -346,14 +346,14 @@ struct Running {
     answer: Result<(oneshot::Receiver<Result<Outcome, Failure>>, Deadline), Option<Failure>>,
     started: Instant,
     budget: Duration,
-    /// Organisation, task and phase in metrics; `None` for what is counted already.
-    labels: Option<(String, String, Phase)>,
+    /// For its organisation, task and phase in metrics; `None` for what is counted already.
+    counted: Option<(Arc<Bundle>, Arc<Call>, Phase)>,
 }
 
 impl Running {
     fn none(failure: Failure) -> Self {
         let (started, budget) = (Instant::now(), Duration::ZERO);
-        Self { answer: Err(Some(failure)), started, budget, labels: None }
+        Self { answer: Err(Some(failure)), started, budget, counted: None }
     }
 
     /// What it came to.
@@ -376,7 +376,8 @@ impl Running {
                 }
                 Err(failure) => Err(failure.take().unwrap_or(Failure::Busy)),
             };
-            if let Some((org, task, phase)) = self.labels.take() {
+            if let Some((bundle, call, phase)) = &self.counted {
+                let (org, task) = (bundle.name.clone(), label(call));
                 let outcome = result.as_ref().map_or_else(Failure::label, |_| "ok");
                 counter!(names::POLICY_RUNS, "org" => org, "task" => task, "outcome" => outcome)
                     .increment(1);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fsx_wire::esl::{ChannelData, Frame};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::config;
 
@@ -181,25 +181,34 @@ impl Line {
 
 /// When a run must have ended. Time that it waits for the switch is not its own and is given back.
 #[derive(Clone, Debug)]
-pub(super) struct Deadline(Arc<watch::Sender<Instant>>);
+pub(super) struct Deadline(Arc<Moving>);
+
+/// An instant that is moved while it is waited for.
+#[derive(Debug)]
+struct Moving {
+    at: Mutex<Instant>,
+    moved: Notify,
+}
 
 impl Deadline {
     pub(super) fn new(at: Instant) -> Self {
-        Self(Arc::new(watch::Sender::new(at)))
+        Self(Arc::new(Moving { at: Mutex::new(at), moved: Notify::new() }))
     }
 
     pub(super) fn at(&self) -> Instant {
-        *self.0.borrow()
+        *self.0.at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns when the deadline has passed, however often it is moved before.
     pub(super) async fn passed(&self) {
-        let mut moved = self.0.subscribe();
         loop {
-            let at = *moved.borrow_and_update();
+            let mut moved = std::pin::pin!(self.0.moved.notified());
+            // Before it is read, so that no move is missed.
+            moved.as_mut().enable();
+            let at = self.at();
             tokio::select! {
                 () = tokio::time::sleep_until(at.into()) => {}
-                _ = moved.changed() => continue,
+                () = moved => continue,
             }
             if self.at() <= Instant::now() {
                 return;
@@ -211,8 +220,13 @@ impl Deadline {
     pub(super) fn waiting(&self, limit: Duration) -> Waiting<'_> {
         let now = Instant::now();
         let left = self.at().saturating_duration_since(now);
-        self.0.send_replace(now + limit + left);
+        self.move_to(now + limit + left);
         Waiting { deadline: self, left }
+    }
+
+    fn move_to(&self, at: Instant) {
+        *self.0.at.lock().unwrap_or_else(PoisonError::into_inner) = at;
+        self.0.moved.notify_waiters();
     }
 }
 
@@ -224,6 +238,6 @@ pub(super) struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.deadline.0.send_replace(Instant::now() + self.left);
+        self.deadline.move_to(Instant::now() + self.left);
     }
 }

@@ -82,7 +82,7 @@ fn sound(run: &Run, method: &str, what: &str, path: &str) -> mlua::Result<String
 /// An application that decides: collected, or run at once in a conversation.
 async fn act(run: &Run, app: &str, data: String) -> mlua::Result<bool> {
     run.action(Action::new(app, data)).map_err(Error::runtime)?;
-    if run.is_live() { run.flush().await } else { Ok(true) }
+    if run.is_live() { Box::pin(run.flush()).await } else { Ok(true) }
 }
 
 fn arg(words: &[Value], n: usize) -> &Value {

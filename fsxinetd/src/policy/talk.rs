@@ -154,7 +154,8 @@ impl Run {
     /// Runs an application now. What the switch said of it, where the call goes on.
     pub(super) async fn perform(&self, action: Action) -> mlua::Result<Option<String>> {
         self.push(action).map_err(Error::runtime)?;
-        if !self.refresh().await? {
+        // Boxed: Lua keeps two of whatever its methods wait for, for as long as an application lasts.
+        if !Box::pin(self.refresh()).await? {
             return Ok(None);
         }
         Ok(Some(self.told("current_application_response").unwrap_or_default()))

@@ -45,6 +45,7 @@ fn outside_client() {
                 ["set", "rmOrgID=37"],
                 ["set", "rmHCDCode=44"],
                 ["set", "rmSocketTask=Outside::menu sales"],
+                ["set", "fsx_policy_version=default@1"],
                 ["answer", ""],
                 ["set", "department=sales"],
                 ["play_and_get_digits", "1 2 1 8000 # silence_stream://200 '' fsx_digits_1 \\d+"],
