@@ -27,7 +27,12 @@ use crate::config;
 use crate::health::metrics as names;
 use crate::published::PublishedHandle;
 
-/// How far past its limits a run may be before its thread is given up.
+/// How many times its computing budget a run may hold its thread before that is given up: the budget
+/// is of processor time, and on a machine that is full a second of that takes longer. All that is
+/// going on in a thread ends with it.
+const STARVED: u32 = 3;
+
+/// And how much longer.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// How often the threads are looked at.
@@ -309,7 +314,7 @@ impl Engine {
         loop {
             tick.tick().await;
             let limits = *self.inner.limits.read().unwrap_or_else(PoisonError::into_inner);
-            let patience = limits.cpu_budget + GRACE;
+            let patience = limits.cpu_budget * STARVED + GRACE;
             let mut workers = self.inner.workers.write().unwrap_or_else(PoisonError::into_inner);
             for (n, worker) in workers.iter_mut().enumerate() {
                 if worker.shared.stuck_for() < patience && !worker.jobs.is_closed() {
