@@ -88,7 +88,8 @@ fn decisions_at_a_rate_are_all_answered() {
     };
     let socket = daemon.file("decide.sock");
     let length = Duration::from_secs(3);
-    let figures = open_loop::decisions(&socket, 100, length, 4, question, "\"outcome\":\"").figures();
+    let figures =
+        open_loop::decisions(&socket, 100, length, 4, question, "\"outcome\":\"").figures();
     assert_eq!((figures.failed, figures.waits.len()), (0, 300));
 }
 

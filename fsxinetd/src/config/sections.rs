@@ -393,8 +393,7 @@ impl Policy {
     /// What cannot be meant, by key.
     pub(super) fn problems(&self) -> Vec<(String, String)> {
         let plain = |text: &str, more: &[u8]| {
-            !text.is_empty()
-                && text.bytes().all(|b| b.is_ascii_alphanumeric() || more.contains(&b))
+            !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || more.contains(&b))
         };
         let mut problems = Vec::new();
         for name in &self.variables_organisations {
@@ -421,7 +420,8 @@ impl Policy {
                 let digits = number.strip_prefix('+').unwrap_or(number);
                 let digits = digits.strip_suffix('*').unwrap_or(digits);
                 if !digits.bytes().all(|b| b.is_ascii_digit()) || number.is_empty() {
-                    let text = format!("expected a number, or its beginning and *, got \"{number}\"");
+                    let text =
+                        format!("expected a number, or its beginning and *, got \"{number}\"");
                     problems.push((path.clone(), text));
                 }
             }

@@ -272,20 +272,16 @@ async fn run(
     let end = scripts.clone();
     let decided = pin!(rooms.engine.run_on(Phase::Call, question, patience, Some(scripts)));
     let came = converse::between(line, orders, decided).await;
-    match hangup {
-        Some(hangup) if end.is_gone() => {
+    if let Some(hangup) = hangup {
+        if end.is_gone() {
             if rooms.after.ended(call) {
                 let last = end.last_words().unwrap_or_else(|| ChannelData::clone(data));
                 tokio::spawn(afterwards(hangup, last, rooms.site.clone()));
             }
+        } else if let Some((hangup, record)) = rooms.after.left(call, hangup) {
+            // It goes on without us; its record will tell of its end.
+            tokio::spawn(async move { after::run(hangup, &record).await });
         }
-        // It goes on without us; its record will tell of its end.
-        Some(hangup) => {
-            if let Some((hangup, record)) = rooms.after.left(call, hangup) {
-                tokio::spawn(async move { after::run(hangup, &record).await });
-            }
-        }
-        None => {}
     }
     let (decided, talked) = match came {
         Ok(converse::Ended::Decided(decided, talked)) => (decided, talked),

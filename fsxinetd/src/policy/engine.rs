@@ -345,10 +345,13 @@ fn label(call: &Call) -> String {
     if call.task.is_empty() { "default".to_owned() } else { call.task.clone() }
 }
 
+/// Comes when a run has ended.
+type Answer = oneshot::Receiver<Result<Outcome, Failure>>;
+
 /// A run that a thread has in hand, as whoever waits for it holds it: for a call that may last for
 /// hours, so it has only what the wait needs.
 struct Running {
-    answer: Result<(oneshot::Receiver<Result<Outcome, Failure>>, Deadline), Option<Failure>>,
+    answer: Result<(Answer, Deadline), Option<Failure>>,
     started: Instant,
     budget: Duration,
     /// For its organisation, task and phase in metrics; `None` for what is counted already.
@@ -362,6 +365,10 @@ impl Running {
     }
 
     /// What it came to.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn keeps its argument beside what it is taken into"
+    )]
     fn ended(mut self) -> impl Future<Output = Result<Outcome, Failure>> {
         async move {
             let result = match &mut self.answer {

@@ -195,7 +195,11 @@ mod tests {
         bare.facts.vars.clear();
         for (call, data, expected) in [
             (&named, "user/1", "user/1@acme.example"),
-            (&named, "user/1,user/2@x|sofia/gateway/a/1", "user/1@acme.example,user/2@x|sofia/gateway/a/1"),
+            (
+                &named,
+                "user/1,user/2@x|sofia/gateway/a/1",
+                "user/1@acme.example,user/2@x|sofia/gateway/a/1",
+            ),
             (&named, "sofia/gateway/a/1", "sofia/gateway/a/1"),
             (&bare, "user/1|user/2", "user/1@37|user/2@37"),
             (&bare, "", ""),

@@ -12,8 +12,8 @@ use fsx_wire::answer::Route;
 
 use super::Phase;
 use super::allowed;
-use super::handoff;
 use super::files;
+use super::handoff;
 use super::host::Current;
 use super::run::Run;
 use super::screen::{Author, plain_sound};

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use fsx_wire::answer::Route;
 use fsx_wire::esl::{Action, ChannelData};
 
+use super::allowed::Rights;
 use super::api::{Asker, LogLevel, World};
 use super::bundle::Bundle;
 use super::call::find;
 use super::engine::Limits;
-use super::allowed::Rights;
 use super::handoff::{self, Own};
 use super::line::{Deadline, Line};
 use super::screen::{self, Author};

@@ -200,11 +200,7 @@ pub(super) fn data(action: &Action) -> Result<(), String> {
 ///
 /// # Errors
 /// Why not, in words for the script's author.
-pub(super) fn action(
-    rights: &Rights<'_>,
-    action: &Action,
-    given: &[Route],
-) -> Result<(), String> {
+pub(super) fn action(rights: &Rights<'_>, action: &Action, given: &[Route]) -> Result<(), String> {
     let author = rights.author;
     data(action)?;
     let app = action.app.as_str();
@@ -238,7 +234,8 @@ pub(super) fn action(
                 .to_owned(),
         ),
         "respond" if !refuses(&action.data) => {
-            Err("respond: organisations' policies may refuse with a status from 400 to 699".to_owned())
+            Err("respond: organisations' policies may refuse with a status from 400 to 699"
+                .to_owned())
         }
         _ => Ok(()),
     }

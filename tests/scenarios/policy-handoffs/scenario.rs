@@ -52,7 +52,7 @@ fn policy_handoffs() {
     let Some(bench) = Bench::find("policy-handoffs") else { return };
     let mut rig = bench.start(&[(4001, "carrier-answers.xml"), (4002, "carrier-answers.xml")]);
     let _ = rig.generation();
-    let mut has = |module: &str| {
+    let has = |module: &str| {
         let there = rig.freeswitch.api(&format!("load {module}")).contains("+OK");
         if !there {
             skip(&format!("policy-handoffs: {module}"), "FreeSWITCH has no such module");

@@ -121,10 +121,7 @@ fn policy_documents_are_read_as_the_part_reads_them() {
     };
     let said = lines("37");
     assert_eq!(said.len(), 2, "{said:#?}");
-    assert!(
-        said[0].starts_with("wrong.json: rules[0].when.days[0]: expected mon"),
-        "{said:#?}"
-    );
+    assert!(said[0].starts_with("wrong.json: rules[0].when.days[0]: expected mon"), "{said:#?}");
     assert!(said[1].contains("rules[0].set.rmOrgID: variable rmOrgID: "), "{said:#?}");
     assert_eq!(lines("default").len(), 1);
 }

@@ -15,11 +15,11 @@ use tokio::sync::Notify;
 
 use super::scene::{Core, Db, Routes, Scene, plain};
 use super::trace::{Kind, Trace};
+use crate::policy::Allowances;
 use crate::policy::api::{
     Asker, CoreAnswer, CoreAsk, CoreSource, DbAnswer, DbAsk, KvAnswer, KvAsk, Later, LogLevel,
     MetricAsk, MetricKind, World,
 };
-use crate::policy::Allowances;
 use crate::published::Published;
 use crate::routing::NoData;
 
