@@ -2,8 +2,7 @@
 //!
 //! Every run has globals of its own, so every run needs functions of its own. Reading the bytecode
 //! again each time was most of what a short policy cost. Luau can make a function from one that was
-//! read before, with the globals of whoever asks; so a file is read once, against the sealed
-//! globals that are the same for all, and copied.
+//! read before, with the globals of whoever asks; so a file is read once and copied.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -18,30 +17,16 @@ use super::run::Run;
 /// What a machine has read. Its bundle never changes: another version has another machine.
 #[derive(Debug)]
 pub(super) struct Files {
-    /// The machine's own globals, which no script can change.
+    /// The machine's own globals. What is kept belongs to them: were it a run's, that run's globals
+    /// would be kept with it.
     sealed: Table,
-    read: Mutex<HashMap<String, Option<Function>>>,
+    read: Mutex<HashMap<String, Function>>,
 }
 
 impl Files {
-    /// Nothing read yet; `lua` has its globals and is about to be sealed.
+    /// Nothing read yet.
     pub(super) fn new(lua: &Lua) -> Self {
         Self { sealed: lua.globals(), read: Mutex::default() }
-    }
-
-    /// Reads `file`, and what the runs before this one asked for. To be called outside of every run:
-    /// bytecode looks names such as `string.format` up as it is read, in the globals of the Lua
-    /// thread that is going on, and those of a run are its own.
-    pub(super) fn prepare(lua: &Lua, bundle: &Bundle, file: &str) {
-        let Some(files) = lua.app_data_ref::<Self>() else { return };
-        let mut read = files.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if !read.contains_key(file) {
-            read.insert(file.to_owned(), None);
-        }
-        for (file, function) in read.iter_mut().filter(|(_, function)| function.is_none()) {
-            // One that cannot be read is so in the run too, which says why.
-            *function = from_bytes(lua, bundle, file).ok();
-        }
     }
 }
 
@@ -74,7 +59,7 @@ pub(super) fn require(lua: &Lua, current: &Current) -> mlua::Result<mlua::Functi
         if !known.is_nil() {
             return Ok((file, known, Value::Nil));
         }
-        let function = again(lua, &run, &file)?;
+        let function = load(lua, &run, &file)?;
         // Marked first, so that two files that require one another end.
         loaded.raw_set(file.as_str(), true)?;
         Ok((file, Value::Nil, Value::Function(function)))
@@ -91,7 +76,7 @@ pub(super) fn dofile(lua: &Lua, current: &Current) -> mlua::Result<mlua::Functio
     let find = lua.create_function(move |lua, name: String| {
         let run = run.enter(lua, "dofile")?;
         let file = file_of(&name);
-        let function = again(lua, &run, &file)?;
+        let function = load(lua, &run, &file)?;
         Ok((file, Value::Nil, function))
     })?;
     lua.load(DOFILE).set_name("=fsx").call(find)
@@ -120,31 +105,22 @@ fn loaded(lua: &Lua) -> mlua::Result<Table> {
 pub(super) fn load(lua: &Lua, run: &Run, file: &str) -> mlua::Result<Function> {
     let files = lua.app_data_ref::<Files>().ok_or_else(|| Error::runtime("no files here"))?;
     let mut read = files.read.lock().unwrap_or_else(PoisonError::into_inner);
-    match read.get(file) {
-        Some(Some(function)) => return function.deep_clone(),
-        Some(None) => {}
-        // Names that are no files are the script's, and there may be any number of them.
-        None if code(&run.bundle, file).is_ok() => drop(read.insert(file.to_owned(), None)),
-        None => {}
+    if let Some(function) = read.get(file) {
+        return function.deep_clone();
     }
-    drop(read);
-    from_bytes(lua, &run.bundle, file)
-}
-
-/// The same in the middle of a run: where the script has put something of its own in the place of a
-/// name of ours, that one is meant.
-fn again(lua: &Lua, run: &Run, file: &str) -> mlua::Result<Function> {
-    let ours = match lua.app_data_ref::<Files>() {
-        Some(files) => files.sealed.clone(),
-        None => return Err(Error::runtime("no files here")),
-    };
-    for pair in lua.globals().pairs::<Value, Value>() {
-        let (name, _) = pair?;
-        if !ours.raw_get::<Value>(name)?.is_nil() {
-            return from_bytes(lua, &run.bundle, file);
-        }
-    }
-    load(lua, run, file)
+    let (code, name) = code(&run.bundle, file)?;
+    let chunk = lua.load(code).set_name(name).set_mode(ChunkMode::Binary);
+    let chunk = chunk.set_environment(files.sealed.clone());
+    // Luau would look names such as `Config.limit` up as it reads, in the globals of this run, and keep
+    // what it found for all who come after. It does not where globals count as unsafe.
+    let globals = lua.globals();
+    globals.set_safeenv(false);
+    let function = chunk.into_function();
+    globals.set_safeenv(true);
+    let function = function?;
+    let own = function.deep_clone()?;
+    read.insert(file.to_owned(), function);
+    Ok(own)
 }
 
 /// Bytecode and the name that goes before its line numbers.
@@ -158,10 +134,4 @@ fn code<'a>(bundle: &'a Bundle, file: &str) -> mlua::Result<(&'a [u8], String)> 
         .bytecode(file)
         .ok_or_else(|| Error::runtime(format!("there is no file {file} in {}", bundle.name)))?;
     Ok((code, format!("@{}/{file}", bundle.name)))
-}
-
-/// Reads bytecode, for the globals of whoever asks.
-fn from_bytes(lua: &Lua, bundle: &Bundle, file: &str) -> mlua::Result<Function> {
-    let (code, name) = code(bundle, file)?;
-    lua.load(code).set_name(name).set_mode(ChunkMode::Binary).into_function()
 }

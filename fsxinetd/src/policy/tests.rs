@@ -137,6 +137,20 @@ async fn a_calls_variables_are_there_when_asked_for() {
     let all = "local found for name, value in call do if name == 'vars' then found = value end end
                assert(found.rmOrgID == '0' and found == call.vars)";
     Rig::script(all).call().await.expect("fine");
+    for all in [
+        "local found for name, value in pairs(call) do if name == 'vars' then found = value end end
+         assert(found.rmOrgID == '0')",
+        "local n = 0 local name = next(call)
+         while name do n += name == 'vars' and 1 or 0 name = next(call, name) end
+         assert(n == 1)",
+        "assert(table.clone(call).vars.rmOrgID == '0')",
+        "assert(fsx.json.decode(fsx.json.encode({ it = call })).it.vars.rmOrgID == '0')",
+        // Other tables are none of its business.
+        "local t = setmetatable({1}, {__metatable = false, __index = {vars = 2}})
+         assert(next(t) == 1 and fsx.json.encode({a = 1}) ~= nil)",
+    ] {
+        Rig::script(all).call().await.expect(all);
+    }
 }
 
 #[tokio::test]
@@ -237,13 +251,15 @@ async fn a_file_that_was_read_before_knows_nothing_of_the_run_before() {
         (
             "default/x.lua",
             "local first = call.number
-             Config = { number = call.number, made = {} }
+             Config = { number = call.number, made = {}, turn = 1 }
              local other = require 'lib.other'
              function decide(question)
                  assert(question == call and first == question.number)
                  assert(other.number() == question.number and Config.number == question.number)
                  assert(other.made() == Config.made and next(Config.made) == nil)
                  Config.made[1] = 1
+                 Config.turn = 2
+                 assert(other.turn() == 2, 'as it is now, and not as it was when the file was read')
                  local tag = question.number:sub(-1)
                  if tag == '1' then
                      print = function() return 'mine' end
@@ -260,6 +276,7 @@ async fn a_file_that_was_read_before_knows_nothing_of_the_run_before() {
              return {
                  number = function() assert(at_load == Config.number) return call.number end,
                  made = function() return Config.made end,
+                 turn = function() return Config.turn end,
              }",
         ),
         ("default/lib/late.lua", "return print(7) or 'said nothing'"),

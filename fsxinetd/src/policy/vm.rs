@@ -16,6 +16,7 @@ use mlua::{
 use super::api::event::Event;
 use super::budget::{Meter, Tick, computed};
 use super::bundle::Entry;
+use super::facts::Facts;
 use super::files::{self, Files};
 use super::host::{self, Current};
 use super::outcome::{Failure, Outcome, Verdict};
@@ -112,7 +113,6 @@ impl Vm {
             // It waited in the queue for all its time: whoever comes next may still be helped.
             return Err(Failure::Busy);
         }
-        Files::prepare(&self.lua, &run.bundle, &entry.file);
         let thread = self.thread().map_err(|e| self.failure(run, started, &e))?;
         let own = thread.to_pointer() as usize;
         let entry = (entry.file.as_str(), entry.function.as_deref());
@@ -253,13 +253,13 @@ impl<F: Future> Future for Metered<'_, F> {
 /// is made on it. Takes the file and the function; gives the chunk, the function's name, the globals,
 /// and what the function is called with.
 fn begin(lua: &Lua, current: &Current) -> mlua::Result<Function> {
-    let until_asked = until_asked(lua, current)?;
+    let facts = Facts::install(lua, current)?;
     let session = lua.globals().raw_get::<Value>("session")?;
     let current = current.clone();
     lua.create_function(move |lua, (file, function): (String, Value)| {
         let run = current.in_hand()?;
         let globals = lua.globals();
-        let call = call_table(lua, &run, &until_asked)?;
+        let call = facts.table(lua, &run)?;
         globals.raw_set("call", &call)?;
         let argv = lua.create_table()?;
         argv.raw_set(0, file.as_str())?;
@@ -283,70 +283,6 @@ fn begin(lua: &Lua, current: &Current) -> mlua::Result<Function> {
         };
         Ok((chunk, function, globals, call, session))
     })
-}
-
-/// `call`: the facts, under the names of the documentation.
-fn call_table(lua: &Lua, run: &Run, until_asked: &Table) -> mlua::Result<Table> {
-    let facts = &run.call.facts;
-    let call = lua.create_table_with_capacity(0, 12)?;
-    call.raw_set("id", facts.call_id.as_str())?;
-    call.raw_set("number", facts.called.as_str())?;
-    call.raw_set("caller", facts.caller.as_deref())?;
-    call.raw_set("withhold", facts.withhold_cli)?;
-    call.raw_set("org", facts.org)?;
-    call.raw_set("country", facts.home_country.as_deref())?;
-    call.raw_set("data_centre", facts.data_centre.as_str())?;
-    call.raw_set("at", facts.at)?;
-    call.raw_set("task", run.call.task.as_str())?;
-    call.raw_set("phase", run.phase.as_str())?;
-    if let Some(ended) = &run.call.ended {
-        call.raw_set("ended", ended.table(lua)?)?;
-    }
-    call.set_metatable(Some(until_asked.clone()))?;
-    Ok(call)
-}
-
-/// The metatable that `call` has until its `vars` are asked for: many scripts never do, and a call
-/// that is held for hours would keep a hundred of them. After that `call` is a table like any other.
-fn until_asked(lua: &Lua, current: &Current) -> mlua::Result<Table> {
-    let until = lua.create_table()?;
-    let run = current.clone();
-    let index = lua.create_function(move |lua, (call, name): (Table, Value)| {
-        let asked = name.as_string().is_some_and(|name| name.as_bytes().as_ref() == b"vars");
-        // A file that is being loaded looks names up ahead, before the run is in hand.
-        if !asked || run.in_hand().is_err() {
-            return Ok(Value::Nil);
-        }
-        fill(lua, &run, &call)?;
-        call.raw_get("vars")
-    })?;
-    until.raw_set("__index", index)?;
-    let run = current.clone();
-    let next: Function = lua.globals().raw_get("next")?;
-    let iter = lua.create_function(move |lua, call: Table| {
-        fill(lua, &run, &call)?;
-        Ok((next.clone(), call))
-    })?;
-    until.raw_set("__iter", iter)?;
-    // The word for "not yours": a script can neither read nor change it.
-    until.raw_set("__metatable", false)?;
-    until.set_readonly(true);
-    Ok(until)
-}
-
-/// Makes `call.vars`, and of `call` an ordinary table.
-fn fill(lua: &Lua, current: &Current, call: &Table) -> mlua::Result<()> {
-    let run = current.in_hand()?;
-    call.set_metatable(None)?;
-    if call.raw_get::<Value>("vars")?.is_nil() {
-        let known = run.call.variables();
-        let vars = lua.create_table_with_capacity(0, known.len())?;
-        for (name, value) in known {
-            vars.raw_set(name, value)?;
-        }
-        call.raw_set("vars", vars)?;
-    }
-    Ok(())
 }
 
 /// `ACTIONS`: a list of `"app"`, `{"app"}` and `{"app", "data"}`.
