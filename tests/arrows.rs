@@ -32,7 +32,8 @@ const IN_A_SWITCH: &[&str] = &[
     "libc",
     "memmap2",
     "crc32fast",
-    "cfg-if",     // crc32fast
+    "cfg-if", // crc32fast
+    "zerocopy",
     "serde",      //
     "serde_core", // serde
     "serde_json", //

@@ -62,7 +62,7 @@ fn main() {
 
     if std::env::args().any(|arg| arg == "--hot-only") {
         // For a profiler: nothing else worth looking at runs for long.
-        let turns = if step == 1 { 4 * ROUNDS } else { 1 };
+        let turns = if std::env::args().any(|arg| arg == "--once") { 1 } else { 4 * ROUNDS };
         let hot = rounds(turns, || each(&data, &live, &called[..256], 10_240));
         println!("hot: {hot:.0} ns");
         return;

@@ -5,7 +5,7 @@
 
 use crate::{
     digits::{E164, Key},
-    facts::Country,
+    facts::{CallFacts, Country},
     money::{Nano, Tariff},
     pattern::Rewrite,
     profile::Quality,
@@ -375,6 +375,13 @@ impl GatewayTerms {
             carrier: Index(word(28)),
         }
     }
+
+    /// Whether it serves one of the data centres of these bits. One that names none serves all.
+    #[must_use]
+    #[inline]
+    pub fn serves(&self, centres: u64) -> bool {
+        self.data_centres == 0 || self.data_centres & centres != 0
+    }
 }
 
 /// What an override does (contract step 10).
@@ -531,16 +538,24 @@ pub trait LiveView {
             this_second: self.calls_this_second(gateway_id, at),
         }
     }
-    /// Whether a gateway of these terms can take a call: healthy where that is looked at, and below
-    /// its caps (step 12). For a table that can tell without adding up what is far below a cap.
-    fn takes(&self, gateway: &GatewayTerms, data_centre: &str, at: i64) -> bool {
+    /// Whether a gateway can take a call: healthy where that is looked at, and below its caps (step
+    /// 12). It gets the row that [`GatewayTerms::of`] reads, for a table that can tell from less, and
+    /// without adding up what is far below a cap; `glance` is what [`Self::glance`] said at the
+    /// beginning of the decision.
+    #[inline]
+    fn takes(&self, row: &[u8; GatewayTerms::BYTES], facts: &CallFacts<'_>, _glance: bool) -> bool {
+        let gateway = GatewayTerms::of(row);
         if !gateway.health_checked && gateway.conc_calls == 0 && gateway.max_cps == 0 {
             return true;
         }
-        let load = self.gateway_load(gateway.id, data_centre, at);
+        let load = self.gateway_load(gateway.id, facts.data_centre, facts.at);
         (load.healthy || !gateway.health_checked)
             && (gateway.conc_calls == 0 || load.in_progress < gateway.conc_calls)
             && (gateway.max_cps == 0 || load.this_second < gateway.max_cps)
+    }
+    /// Asked once a decision: whatever a table would otherwise find out for each gateway anew.
+    fn glance(&self) -> bool {
+        false
     }
     /// What the organisation has spent, in the base currency; `None` when nothing is known.
     fn spend(&self, org_id: u32) -> Option<Nano>;

@@ -86,7 +86,11 @@ fn fill<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
         return emergency_plan(data, facts, country, plan).ok_or(Reject::NoEmergencyGateway);
     }
     // Step 2.
-    let number = normalise(data, country, facts.called).ok_or(Reject::InvalidNumber)?;
+    // Not `ok_or`: a number in a `Result` beside a `Reject` is put together from other pieces than it
+    // was stored in, and every call would wait for that.
+    let Some(number) = normalise(data, country, facts.called) else {
+        return Err(Reject::InvalidNumber);
+    };
     plan.number = Some(number);
     // Step 3.
     if let Some(rule_id) = blocking_rule(data, facts.org_id, &number) {

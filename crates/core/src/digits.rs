@@ -3,7 +3,9 @@
 //! A dialled string is at most [`MAX_DIALLED`] bytes for routing purposes; an E.164 number is at
 //! most 15 digits (ITU-T E.164, 6.2.1). Both are kept inline and copied freely.
 
-use core::fmt;
+use core::{fmt, num::NonZeroU64};
+
+use zerocopy::{Immutable, IntoBytes};
 
 /// Longest dialled string that routing looks at, in bytes. Longer ones are refused with cause 28.
 pub const MAX_DIALLED: usize = 40;
@@ -98,10 +100,15 @@ impl<const N: usize> fmt::Display for Digits<N> {
 
 /// One to fifteen digits, country code first, no `+` (ITU-T E.164).
 ///
-/// Sixteen bytes, written and read as one word: digits, zeros behind them, their count last.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(align(8))] // So that it is also copied as words, wherever it stands.
-pub struct E164([u8; MAX_E164 + 1]);
+/// Sixteen bytes in memory order: digits, zeros behind them, their count last. Held as two words of
+/// which one is never zero, so that it travels in registers, also where there may be none: a word read
+/// from where its bytes were written in other pieces waits, and every call would.
+#[derive(Clone, Copy, PartialEq, Eq, IntoBytes, Immutable)]
+#[repr(C)]
+pub struct E164 {
+    low: u64,
+    high: NonZeroU64,
+}
 
 impl E164 {
     /// Takes `bytes` if they are 1 to 15 ASCII digits.
@@ -122,14 +129,15 @@ impl E164 {
         if foreign & u128::from_ne_bytes([0x80; 16]) != 0 {
             return None;
         }
-        Some(Self((packed | (len as u128) << (8 * MAX_E164)).to_le_bytes()))
+        let high = (packed >> 64) as u64 | (len as u64) << 56;
+        Some(Self { low: (packed as u64).to_le(), high: NonZeroU64::new(high.to_le())? })
     }
 
     /// The digits.
     #[must_use]
     #[inline]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0[..self.len()]
+        &IntoBytes::as_bytes(self)[..self.len()]
     }
 
     /// The digits as text.
@@ -143,7 +151,7 @@ impl E164 {
     #[inline]
     #[allow(clippy::len_without_is_empty)] // Never empty.
     pub fn len(&self) -> usize {
-        usize::from(self.0[MAX_E164] & 15)
+        (u64::from_le(self.high.get()) >> 56) as usize & 15
     }
 
     /// The number's place in base-11 order: see [`Key`].
@@ -152,7 +160,8 @@ impl E164 {
     pub fn key(&self) -> Key {
         // What follows the digits is zero, which is the pad. The count makes way for a place in
         // front that is worth nothing, so that there are sixteen.
-        Key::of_places(u128::from_le_bytes(self.0) << 8)
+        let (low, high) = (u64::from_le(self.low), u64::from_le(self.high.get()));
+        Key::of_places((u128::from(low) | u128::from(high) << 64) << 8)
     }
 }
 

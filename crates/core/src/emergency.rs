@@ -45,7 +45,7 @@ fn is_listed(country: Option<Country>, dialled: &[u8]) -> bool {
         None => ANYWHERE,
         Some(country) => BUILT_IN
             .iter()
-            .find(|(code, _)| **code == country.0)
+            .find(|(code, _)| **code == country.code())
             .map_or(&["112", "911"][..], |(_, numbers)| numbers),
     };
     numbers.iter().any(|number| number.as_bytes() == dialled)

@@ -1,12 +1,20 @@
 //! What a seam knows about a call before it asks for a route.
 
-use core::fmt;
+use core::{fmt, num::NonZeroU16};
 
 /// A country, as its ISO 3166 alpha-2 code in capitals (`GB`).
+///
+/// Two bytes, also where there may be none: the first letter is the upper half of the number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Country(pub [u8; 2]);
+pub struct Country(NonZeroU16);
 
 impl Country {
+    /// The United Kingdom: home where nothing else is said.
+    pub const GB: Self = match NonZeroU16::new(u16::from_be_bytes(*b"GB")) {
+        Some(code) => Self(code),
+        None => unreachable!(),
+    };
+
     /// Reads two ASCII letters, in either case. `UK`, which ISO 3166 reserves for the same country
     /// and which everybody types, is `GB`.
     #[must_use]
@@ -14,28 +22,30 @@ impl Country {
         match text {
             [a, b] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() => {
                 let code = [a.to_ascii_uppercase(), b.to_ascii_uppercase()];
-                Some(Self(if code == *b"UK" { *b"GB" } else { code }))
+                let code = if code == *b"UK" { *b"GB" } else { code };
+                NonZeroU16::new(u16::from_be_bytes(code)).map(Self)
             }
             _ => None,
         }
     }
 
-    /// The code as text.
+    /// The two letters.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        core::str::from_utf8(&self.0).unwrap_or("")
+    #[inline]
+    pub fn code(self) -> [u8; 2] {
+        self.0.get().to_be_bytes()
     }
 }
 
 impl fmt::Debug for Country {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(core::str::from_utf8(&self.code()).unwrap_or_default())
     }
 }
 
 impl fmt::Display for Country {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(core::str::from_utf8(&self.code()).unwrap_or_default())
     }
 }
 

@@ -54,12 +54,26 @@ fn walk<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     caller: &mut dyn FnMut() -> Option<E164>,
     places: &mut [Candidate],
 ) -> Option<usize> {
+    let list = data.settled(data.offers(looked_up.key()), facts.at, caller);
+    let entries = data.ranked_entries(list)?;
+    walk_entries(data, live, facts, entries, Centre::of(data, facts), places)
+}
+
+/// The same of a list that was found. Apart, so that it has all registers to itself.
+#[inline(never)]
+fn walk_entries<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
+    data: &D,
+    live: &L,
+    facts: &CallFacts<'_>,
+    entries: &[[u8; Ranked::BYTES]],
+    centre: Centre,
+    places: &mut [Candidate],
+) -> Option<usize> {
     let attempts = places.len();
     let mut free = places.iter_mut();
-    let list = data.settled(data.offers(looked_up.key()), facts.at, caller);
-    let centre = Centre::of(data, facts);
     let gateways = data.all_gateway_terms()?;
-    for entry in data.ranked_entries(list)? {
+    let glance = live.glance();
+    for entry in entries {
         let Ranked { rate, prefix_len, tied, by } = Ranked::of(entry)?;
         let (first, count) = match by {
             By::Gateways { first, count } => (first, count),
@@ -72,8 +86,8 @@ fn walk<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
         };
         let rows = gateways.get(first as usize..(first + count) as usize).unwrap_or_default();
         for (gateway, row) in (first..).zip(rows) {
-            let terms = GatewayTerms::of(row);
-            if !centre.usable(live, facts, &terms) {
+            let terms = || GatewayTerms::of(row);
+            if !terms().serves(centre.0) || !live.takes(row, facts, glance) {
                 // Among equal prices the best gateway left decides: the file knew only the best.
                 if tied && gateway == first {
                     return None;
@@ -81,7 +95,7 @@ fn walk<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
                 continue;
             }
             let Some(place) = free.next() else { return Some(attempts) };
-            let (carrier, gateway) = (terms.carrier, Index(gateway));
+            let (carrier, gateway) = (terms().carrier, Index(gateway));
             *place = Candidate { carrier, gateway, rate, prefix_len };
             if free.len() == 0 {
                 return Some(attempts);
@@ -109,23 +123,6 @@ impl Centre {
         }
     }
 
-    /// Whether a gateway of these terms can take the call now.
-    #[inline]
-    fn usable<L: LiveView + ?Sized>(
-        self,
-        live: &L,
-        facts: &CallFacts<'_>,
-        gateway: &GatewayTerms,
-    ) -> bool {
-        self.serves(gateway) && live.takes(gateway, facts.data_centre, facts.at)
-    }
-
-    /// A gateway that names no centre serves all.
-    #[inline]
-    fn serves(self, gateway: &GatewayTerms) -> bool {
-        gateway.data_centres == 0 || gateway.data_centres & self.0 != 0
-    }
-
     /// Why it cannot; `None` when it can (contract step 12).
     pub(crate) fn refusal<L: LiveView + ?Sized>(
         self,
@@ -133,7 +130,7 @@ impl Centre {
         facts: &CallFacts<'_>,
         gateway: &GatewayTerms,
     ) -> Option<&'static str> {
-        if !self.serves(gateway) {
+        if !gateway.serves(self.0) {
             return Some("not in this data centre");
         }
         if live.leaves_out(gateway.id, facts.at) {

@@ -89,8 +89,12 @@ impl<L: LiveView + ?Sized> LiveView for Left<'_, L> {
     fn gateway_load(&self, gateway_id: u32, data_centre: &str, at: i64) -> GatewayLoad {
         self.0.gateway_load(gateway_id, data_centre, at)
     }
-    fn takes(&self, gateway: &GatewayTerms, data_centre: &str, at: i64) -> bool {
-        !self.leaves_out(gateway.id, at) && self.0.takes(gateway, data_centre, at)
+    fn takes(&self, row: &[u8; GatewayTerms::BYTES], facts: &CallFacts<'_>, glance: bool) -> bool {
+        let out = self.leaves_out(GatewayTerms::of(row).id, facts.at);
+        !out && self.0.takes(row, facts, glance)
+    }
+    fn glance(&self) -> bool {
+        self.0.glance()
     }
     fn spend(&self, org_id: u32) -> Option<Nano> {
         self.0.spend(org_id)

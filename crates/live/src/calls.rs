@@ -5,7 +5,10 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed},
 };
 
-use fsx_core::data::{GatewayLoad, GatewayTerms};
+use fsx_core::{
+    CallFacts,
+    data::{GatewayLoad, GatewayTerms},
+};
 
 use crate::{
     health::{GatewayAt, NEAR_OWNERS, gateway},
@@ -111,29 +114,34 @@ impl LiveTable {
 
     /// Whether a gateway can take a call. Most are down nowhere and far below their caps, which shows
     /// without a look at who is alive and which second it is: counts that are past are too high.
+    /// `near` says that [`Self::owners_are_near`].
     #[inline]
-    pub(crate) fn can_take(&self, gateway: &GatewayTerms, data_centre: &str, at: i64) -> bool {
-        let Some(row) = self.gateway(gateway.id) else { return true };
-        let word = |n: usize| row.row[n].load(Relaxed);
-        let cells = row.row[gateway::CELLS..gateway::KNOWN].iter();
-        let calls: u64 = cells.map(|cell| u64::from(count_of(cell.load(Relaxed)))).sum();
-        // No cap, which is 0, becomes the highest.
-        let below = |count: u64, cap: u32| count <= u64::from(cap.wrapping_sub(1));
-        let clear = word(gateway::DOWN) == 0
-            && below(word(gateway::SECOND) & SECOND_COUNT_MAX, gateway.max_cps)
-            && below(calls, gateway.conc_calls)
-            && self.owners_are_near();
-        // In registers, so that none of it has to be kept in memory for what is rarely done.
-        clear || {
-            let caps = (gateway.conc_calls, gateway.max_cps);
-            self.can_take_counted(row.n, caps, gateway.health_checked, data_centre, at)
-        }
+    pub(crate) fn can_take(
+        &self,
+        terms: &[u8; GatewayTerms::BYTES],
+        facts: &CallFacts<'_>,
+        near: bool,
+    ) -> bool {
+        let gateway = GatewayTerms::of(terms);
+        let clear = self.in_first_place(gateway.id).is_some_and(|row| {
+            let word = |n: usize| row[n].load(Relaxed);
+            let cells = row[gateway::CELLS..gateway::KNOWN].iter();
+            // The counts stand in the lower halves, so that whole words can be added up.
+            let calls = cells.fold(0u64, |sum, cell| sum.wrapping_add(cell.load(Relaxed)));
+            // No cap, which is 0, becomes the highest.
+            let below = |count: u32, cap: u32| count <= cap.wrapping_sub(1);
+            word(gateway::DOWN) == 0
+                && below((word(gateway::SECOND) & SECOND_COUNT_MAX) as u32, gateway.max_cps)
+                && below(count_of(calls), gateway.conc_calls)
+        });
+        // The row, not what was read of it: that would have to be kept for what is rarely done.
+        clear && near || self.can_take_counted(terms, facts)
     }
 
     /// Whether the cells of all owners stand in the gateways' rows.
     #[inline]
-    fn owners_are_near(&self) -> bool {
-        let high = self.word(word::OWNERS_HIGH).map_or(u64::MAX, |w| w.load(Acquire));
+    pub(crate) fn owners_are_near(&self) -> bool {
+        let high = self.word(word::OWNERS_HIGH).map_or(u64::MAX, |w| w.load(Relaxed));
         high <= NEAR_OWNERS as u64
     }
 
@@ -141,15 +149,13 @@ impl LiveTable {
     #[inline(never)]
     fn can_take_counted(
         &self,
-        n: usize,
-        (conc_calls, max_cps): (u32, u32),
-        health_checked: bool,
-        data_centre: &str,
-        at: i64,
+        terms: &[u8; GatewayTerms::BYTES],
+        &CallFacts { data_centre, at, .. }: &CallFacts<'_>,
     ) -> bool {
-        let Some(row) = self.row(self.layout.gateways, n) else { return true };
-        let row = &GatewayAt { n, row };
-        (!health_checked || self.is_healthy_at(row, data_centre))
+        let gateway = GatewayTerms::of(terms);
+        let Some(row) = &self.gateway(gateway.id) else { return true };
+        let (conc_calls, max_cps) = (gateway.conc_calls, gateway.max_cps);
+        (!gateway.health_checked || self.is_healthy_at(row, data_centre))
             && (max_cps == 0 || begun_at(row, at) < max_cps)
             && (conc_calls == 0 || self.in_progress_at(row) < conc_calls)
     }

@@ -47,13 +47,32 @@ pub(crate) struct GatewayAt<'a> {
 }
 
 impl LiveTable {
+    /// All gateway rows.
+    #[inline]
+    fn gateway_words(&self) -> &[[AtomicU64; GATEWAY_WORDS]] {
+        // The part begins at a whole row of the file.
+        let first = self.layout.gateways / GATEWAY_WORDS;
+        let rows = self.map.words().as_chunks().0;
+        rows.get(first..first + self.layout.gateway_capacity).unwrap_or_default()
+    }
+
+    /// The row of a gateway where the search for it begins, which is where nearly all stand; `None` says
+    /// nothing of the others.
+    ///
+    /// A row is zeros before it has a key, which is a whole row too: nothing need be seen in order, and
+    /// a decision may keep what it knows of the table.
+    #[inline]
+    pub(crate) fn in_first_place(&self, id: u32) -> Option<&[AtomicU64; GATEWAY_WORDS]> {
+        let rows = self.gateway_words();
+        let row = rows.get(place(id, rows.len()))?;
+        (row[gateway::KEY].load(Relaxed) == u64::from(id) + 1).then_some(row)
+    }
+
     /// The row of a gateway, if it has one.
     #[inline]
     pub(crate) fn gateway(&self, id: u32) -> Option<GatewayAt<'_>> {
         let n = place(id, self.layout.gateway_capacity);
-        // The part begins at a whole row of the file.
-        let row = self.map.words().as_chunks().0.get(self.layout.gateways / GATEWAY_WORDS + n)?;
-        // Nearly all stand in their first place.
+        let row = self.gateway_words().get(n)?;
         match row[gateway::KEY].load(Acquire) {
             0 => None,
             found if found == u64::from(id) + 1 => Some(GatewayAt { n, row }),

@@ -12,7 +12,7 @@ use std::{
 };
 
 use fsx_core::{
-    Nano,
+    CallFacts, Nano,
     data::{GatewayLoad, GatewayTerms, LiveView, Standing},
     profile::Quality,
 };
@@ -233,8 +233,13 @@ impl LiveView for LiveTable {
     }
 
     #[inline]
-    fn takes(&self, gateway: &GatewayTerms, data_centre: &str, at: i64) -> bool {
-        self.can_take(gateway, data_centre, at)
+    fn takes(&self, row: &[u8; GatewayTerms::BYTES], facts: &CallFacts<'_>, glance: bool) -> bool {
+        self.can_take(row, facts, glance)
+    }
+
+    #[inline]
+    fn glance(&self) -> bool {
+        self.owners_are_near()
     }
 
     #[inline]

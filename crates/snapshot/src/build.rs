@@ -324,7 +324,7 @@ impl Writer {
             put!(self, ClosedLoop, org_id, carrier);
         }
         for row in &model.orgs {
-            let country = row.home_country.map_or(0, |c| u16::from_le_bytes(c.0));
+            let country = row.home_country.map_or(0, |c| u16::from_le_bytes(c.code()));
             let flags = u8::from(row.limit.is_some())
                 | u8::from(row.private) << 1
                 | u8::from(row.overrides) << 2
@@ -354,7 +354,7 @@ impl Writer {
             for gateway in &rules.emergency_gateways {
                 put!(self, EmergencyGateways, gateway);
             }
-            put!(self, Countries, u16::from_le_bytes(country.0), 0u16, first, count, numbers);
+            put!(self, Countries, u16::from_le_bytes(country.code()), 0u16, first, count, numbers);
             put!(self, Countries, rules.emergency_numbers.len() as u32, gateways);
             put!(self, Countries, rules.emergency_gateways.len() as u32, 0u32);
         }
@@ -505,7 +505,7 @@ impl Writer {
             flags |= FLAG_OVERRIDES;
         }
         set(AT_FLAGS, &flags.to_le_bytes());
-        set(AT_COUNTRY, &settings.home_country.map_or([0; 2], |c| c.0));
+        set(AT_COUNTRY, &settings.home_country.map_or([0; 2], Country::code));
         set(AT_RANKED_UNTIL, &ranked_until.to_le_bytes());
         set(AT_COLUMNS, &columns.to_le_bytes());
         let crc = crc32fast::hash(&file[..AT_HEADER_CRC]);

@@ -293,10 +293,11 @@ impl<B: AsRef<[u8]>> Snapshot<B> {
     }
 
     fn row_of_country(&self, country: Country) -> &[u8] {
+        let wanted = country.code();
         let code = |row: &[u8]| u16_at(row, 0).to_le_bytes();
-        let at = self.lower_bound(Section::Countries, |row| code(row) < country.0);
+        let at = self.lower_bound(Section::Countries, |row| code(row) < wanted);
         let row = self.row(Section::Countries, at);
-        if !row.is_empty() && code(row) == country.0 { row } else { &[] }
+        if !row.is_empty() && code(row) == wanted { row } else { &[] }
     }
 
     fn org_row(&self, org_id: u32) -> &[u8] {

@@ -141,7 +141,7 @@ impl Default for MakeArgs {
         let settings = MakeSettings::default();
         Self {
             base_currency: settings.base_currency,
-            home_country: Country(*b"GB"),
+            home_country: Country::GB,
             reference_seconds: settings.reference_seconds,
             fx_max_age_h: (settings.fx_max_age_s / 3600) as u32,
             horizon_days: settings.horizon_days,
