@@ -276,6 +276,12 @@ impl Writer {
     }
 
     fn rows(&mut self, model: &Model<'_>) {
+        self.texts.reserve(model.bands.len());
+        for (section, rows) in
+            [(Section::Bands, model.bands.len()), (Section::Rates, model.rates.len())]
+        {
+            self.sections[section as usize].reserve_exact(rows * Section::ROW[section as usize]);
+        }
         for row in &model.carriers {
             let name = self.text(&row.name);
             let flags = u32::from(row.closed_loop)
@@ -423,6 +429,8 @@ impl Writer {
         }
         // 11^9 keys below one head, which is why the low part fits in 32 bits.
         let below = fsx_core::digits::POW11[9];
+        let heads = HEADS * Section::ROW[Section::Heads as usize];
+        self.sections[Section::Heads as usize].reserve_exact(heads);
         let mut at = 0;
         let mut line = 0u32;
         for head in 0..HEADS as u64 {

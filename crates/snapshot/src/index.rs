@@ -94,20 +94,28 @@ pub(crate) fn index(model: &Model<'_>, regimes: &Regimes, settings: &BuildSettin
 /// Both in order into one, without those of the parent that are replaced.
 fn merge(parent: &[Entry], replaced: &CarrierSet, own: &[Entry], into: &mut Vec<Entry>) {
     into.clear();
-    into.reserve(parent.len() + own.len());
-    let mut own = own.iter().copied();
-    let mut next = own.next();
+    into.resize(parent.len() + own.len(), Entry::default());
+    // Each is written, and the next one over it where it does not stay: nothing is guessed.
+    let mut stay = 0;
     for &entry in parent {
-        if replaced.contains(entry.carrier()) {
-            continue;
-        }
-        while let Some(before) = next.filter(|next| *next < entry) {
-            into.push(before);
+        into[stay] = entry;
+        stay += usize::from(!replaced.contains(entry.carrier()));
+    }
+    // From the end, so that what stays moves once and nothing is lost.
+    let mut to = stay + own.len();
+    into.truncate(to);
+    let mut own = own.iter().copied().rev();
+    let mut next = own.next();
+    while let Some(entry) = next {
+        to -= 1;
+        if stay > 0 && into[stay - 1] > entry {
+            into[to] = into[stay - 1];
+            stay -= 1;
+        } else {
+            into[to] = entry;
             next = own.next();
         }
-        into.push(entry);
     }
-    into.extend(next.into_iter().chain(own));
 }
 
 /// Ends every open prefix that does not reach `key`.

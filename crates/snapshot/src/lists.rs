@@ -21,7 +21,7 @@ const MOST_ROWS: usize = 1 << 24;
 
 /// One offer on a list in the making, in the order of the list: where its band stands among all
 /// (32 bits), its carrier (8), and the length of its prefix, long before short (8).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Entry(u64);
 
 impl Entry {
@@ -62,6 +62,8 @@ pub(crate) struct Ranks {
     terms: Vec<Terms>,
     /// Rates of bands that vary, columns within classes.
     resolved: Vec<u32>,
+    /// No band's price depends on the call.
+    all_settled: bool,
     columns: usize,
     classes: usize,
     /// By rate row: its place in the order of the default profile, and a number for its cost. Empty
@@ -128,6 +130,8 @@ impl Ranks {
             of_band[band as usize] = rank;
         }
         let terms: Vec<Terms> = bands.iter().map(|&band| terms[band as usize]).collect();
+        let all_settled =
+            terms.iter().all(|terms| matches!(terms, Terms::Settled { .. } | Terms::Dead));
         let mut costs = vec![0; model.rates.len()];
         let mut places = Vec::new();
         let settled = terms.iter().filter_map(|terms| match terms {
@@ -151,7 +155,18 @@ impl Ranks {
             number_costs(rates.iter().map(|&(.., at)| at), cost, &mut costs);
         }
         let servers = (model.carriers.iter().zip(0u16..)).map(Server::of).collect();
-        Self { of_band, bands, terms, resolved, columns, classes, places, costs, servers }
+        Self {
+            of_band,
+            bands,
+            terms,
+            resolved,
+            all_settled,
+            columns,
+            classes,
+            places,
+            costs,
+            servers,
+        }
     }
 
     /// The rate of a band in one variant.
@@ -365,6 +380,9 @@ impl Lists {
     fn course(&self, entries: &[Entry]) -> Terms {
         if self.keep_shorter {
             return Terms::Open;
+        }
+        if self.ranks.all_settled {
+            return Terms::Dead;
         }
         let (mut varies, mut callers) = (false, false);
         for entry in entries {

@@ -7,6 +7,7 @@ mod carriers;
 mod gateways;
 mod model;
 mod numbers;
+mod order;
 mod rates;
 mod rules;
 

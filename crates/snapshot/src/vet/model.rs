@@ -92,7 +92,7 @@ pub(crate) struct Number {
 }
 
 /// A number row for everyone, packed to sort fast: there are millions.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(crate) struct PublicNumber {
     /// Key (52 bits), length (4), carrier (8): see [`Self::new`].
     order: u64,

@@ -7,6 +7,7 @@ use fsx_core::digits::{E164, Key};
 use super::{
     carriers::{Target, Targets},
     model::{Band, Carrier, Number, Prefix, PublicNumber},
+    order::in_order,
 };
 use crate::{
     BuildError, BuildSettings, Report,
@@ -73,8 +74,7 @@ pub(super) fn vet_numbers(
             private.push(number);
         }
     }
-    // Decks come sorted, one after another: the stable sort merges such runs.
-    numbers.sort_by_key(PublicNumber::whole_order);
+    let mut numbers = in_order(numbers);
     private.sort();
     retail.sort_by_key(|number| (number.carrier, *number));
     // Same prefix and carrier: the lower ID stays (step 5).

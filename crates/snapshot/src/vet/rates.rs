@@ -51,6 +51,11 @@ pub(super) fn vet_formats(
 pub(super) fn vet_a_bands(rows: &Rows) -> (Vec<ABand>, HashMap<u32, u32>) {
     let mut a_bands: Vec<ABand> = Vec::new();
     let mut at = HashMap::new();
+    let named: HashSet<u32> = rows.rates.iter().filter_map(|rate| rate.a_band_id).collect();
+    // Most sites name none.
+    if named.is_empty() {
+        return (a_bands, at);
+    }
     let known: HashSet<u32> = rows.bands.iter().map(|band| band.id).collect();
     for band_id in rows.rates.iter().filter_map(|rate| rate.a_band_id) {
         if known.contains(&band_id) {
