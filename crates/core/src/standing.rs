@@ -68,42 +68,69 @@ fn route_standing<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
     why: &mut W,
 ) -> Decision {
     let facts_of_all = CallFacts { max_attempts: MAX_ATTEMPTS as u8, ..*facts };
-    let decision = decide_why(data, &Left(live), &facts_of_all, why);
+    let decision = decide_why(data, &Left { live, last: true }, &facts_of_all, why);
     settle(data, live, facts, decision, why)
 }
 
 /// A live table without the gateways that an operator took down: they take no place in a plan, so that
-/// whatever stands behind them is reached, however many they are.
-struct Left<'a, L: ?Sized>(&'a L);
+/// whatever stands behind them is reached, however many they are. Without `last`, those that stand back
+/// are left out too.
+struct Left<'a, L: ?Sized> {
+    live: &'a L,
+    last: bool,
+}
 
 impl<L: LiveView + ?Sized> LiveView for Left<'_, L> {
     fn healthy(&self, gateway_id: u32, data_centre: &str) -> bool {
-        self.0.healthy(gateway_id, data_centre)
+        self.live.healthy(gateway_id, data_centre)
     }
     fn calls_in_progress(&self, gateway_id: u32) -> u32 {
-        self.0.calls_in_progress(gateway_id)
+        self.live.calls_in_progress(gateway_id)
     }
     fn calls_this_second(&self, gateway_id: u32, at: i64) -> u32 {
-        self.0.calls_this_second(gateway_id, at)
+        self.live.calls_this_second(gateway_id, at)
     }
     fn gateway_load(&self, gateway_id: u32, data_centre: &str, at: i64) -> GatewayLoad {
-        self.0.gateway_load(gateway_id, data_centre, at)
+        self.live.gateway_load(gateway_id, data_centre, at)
     }
     fn takes(&self, row: &[u8; GatewayTerms::BYTES], facts: &CallFacts<'_>, glance: bool) -> bool {
         let out = self.leaves_out(GatewayTerms::of(row).id, facts.at);
-        !out && self.0.takes(row, facts, glance)
+        !out && self.live.takes(row, facts, glance)
     }
     fn glance(&self) -> bool {
-        self.0.glance()
+        self.live.glance()
     }
     fn spend(&self, org_id: u32) -> Option<Nano> {
-        self.0.spend(org_id)
+        self.live.spend(org_id)
     }
     fn quality(&self, gateway_id: u32) -> Quality {
-        self.0.quality(gateway_id)
+        self.live.quality(gateway_id)
     }
     fn leaves_out(&self, gateway_id: u32, at: i64) -> bool {
-        self.0.standing(gateway_id, at) == Standing::Out
+        match self.live.standing(gateway_id, at) {
+            Standing::Ordinary => false,
+            Standing::Last => !self.last,
+            Standing::Out => true,
+        }
+    }
+}
+
+/// Adds the gateways in ordinary places that a full plan had no room for.
+fn add_those_behind<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
+    data: &D,
+    live: &L,
+    facts: &CallFacts<'_>,
+    settled: &mut Plan,
+    allowed: usize,
+) {
+    let facts = CallFacts { max_attempts: MAX_ATTEMPTS as u8, ..*facts };
+    let left = Left { live, last: false };
+    let Decision::Route(plan) = decide_why(data, &left, &facts, &mut NoWhy) else { return };
+    for candidate in plan.routes() {
+        let known = settled.routes().iter().any(|there| there.gateway == candidate.gateway);
+        if !known && (settled.routes().len() >= allowed || !settled.push(*candidate)) {
+            return;
+        }
     }
 }
 
@@ -128,7 +155,12 @@ fn settle<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
     settled.caller = plan.caller;
     let allowed =
         usize::from(if facts.max_attempts == 0 { DEFAULT_ATTEMPTS } else { facts.max_attempts });
+    // Where those that stand back fill a whole plan, others may stand behind them.
+    let crowded = plan.routes().len() == MAX_ATTEMPTS;
     for turn in [Standing::Ordinary, Standing::Last] {
+        if turn == Standing::Last && crowded && settled.routes().len() < allowed {
+            add_those_behind(data, live, facts, &mut settled, allowed);
+        }
         for candidate in plan.routes().iter().filter(|candidate| standing(candidate) == turn) {
             if settled.routes().len() >= allowed || !settled.push(*candidate) {
                 let (carrier, gateway) = (candidate.carrier, candidate.gateway);

@@ -167,6 +167,19 @@ fn what_stands_behind_many_taken_down_is_reached() {
 }
 
 #[test]
+fn what_stands_behind_many_that_stand_back_is_reached_before_them() {
+    // Forty gateways of the cheap carrier fail, more than a plan can hold; the dear one has two.
+    let data = data(2, 40);
+    let last: Vec<_> = (101..=140).chain(203..=240).map(|id| (id, Standing::Last)).collect();
+    let got = ids(&data, &standing::route(&data, &held(&last), &facts(4)));
+    assert_eq!(got, [201, 202, 101, 102]);
+    // Two of them in their places: those come first, and whoever stands behind after them.
+    let last: Vec<_> = last.into_iter().filter(|(id, _)| ![105, 131].contains(id)).collect();
+    let got = ids(&data, &standing::route(&data, &held(&last), &facts(5)));
+    assert_eq!(got, [105, 131, 201, 202, 101]);
+}
+
+#[test]
 fn an_emergency_call_asks_nobody() {
     let mut rows = Rows::default();
     rows.carriers.push(CarrierRow {
