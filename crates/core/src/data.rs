@@ -450,6 +450,9 @@ pub trait RoutingData {
     fn override_rule(&self, org_id: u32, number: Key, prefix_len: u8, n: u32) -> Option<Override>;
     /// Whether `org_id` may use a closed-loop carrier (`ClosedLoopCarriers`).
     fn closed_loop_member(&self, org_id: u32, carrier: Index) -> bool;
+    /// Whether the instant or the caller decides how a list stands: whether [`Self::settled`] need be
+    /// asked.
+    fn varies(&self, list: OfferList) -> bool;
     /// The list as it stands at an instant for a caller: the list itself where neither matters, and
     /// where both are left to the call. Asks for the caller only where callers matter.
     fn settled(

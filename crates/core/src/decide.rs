@@ -106,12 +106,10 @@ fn fill<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
     let lrn = facts.lrn.and_then(|lrn| normalise(data, country, lrn));
     let looked_up = lrn.unwrap_or(number);
     plan.looked_up = Some(looked_up);
-    let mut caller = || facts.caller.and_then(|caller| normalise(data, country, caller));
-    if !W::ON && ranked::fill(data, live, facts, org.as_ref(), looked_up, &mut caller, plan) {
-        plan.caller = caller();
+    plan.caller = facts.caller.and_then(|caller| normalise(data, country, caller));
+    if !W::ON && ranked::fill(data, live, facts, org.as_ref(), country, looked_up, plan) {
         return Ok(());
     }
-    plan.caller = caller();
     let call = Call { data, live, facts, number, looked_up, caller: plan.caller };
     fill_row_by_row(&call, org, why, plan)
 }

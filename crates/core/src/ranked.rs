@@ -8,6 +8,8 @@
 use crate::{
     CallFacts, Candidate, E164, Plan,
     data::{By, GatewayTerms, Index, LiveView, Org, Ranked, RoutingData},
+    facts::Country,
+    normalise::normalise,
     plan::DEFAULT_ATTEMPTS,
 };
 
@@ -18,8 +20,8 @@ pub(crate) fn fill<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     live: &L,
     facts: &CallFacts<'_>,
     org: Option<&Org>,
+    country: Option<Country>,
     looked_up: E164,
-    caller: &mut dyn FnMut() -> Option<E164>,
     plan: &mut Plan,
 ) -> bool {
     let settings = data.settings();
@@ -37,7 +39,7 @@ pub(crate) fn fill<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
         return false;
     }
     let places = plan.places(attempts(facts));
-    let Some(filled) = walk(data, live, facts, looked_up, caller, places) else { return false };
+    let Some(filled) = walk(data, live, facts, country, looked_up, places) else { return false };
     plan.filled(filled);
     // Nothing put in: the long way tells why.
     filled > 0
@@ -50,11 +52,15 @@ fn walk<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     data: &D,
     live: &L,
     facts: &CallFacts<'_>,
+    country: Option<Country>,
     looked_up: E164,
-    caller: &mut dyn FnMut() -> Option<E164>,
     places: &mut [Candidate],
 ) -> Option<usize> {
-    let list = data.settled(data.offers(looked_up.key()), facts.at, caller);
+    let mut list = data.offers(looked_up.key());
+    if data.varies(list) {
+        let mut caller = || facts.caller.and_then(|caller| normalise(data, country, caller));
+        list = data.settled(list, facts.at, &mut caller);
+    }
     let entries = data.ranked_entries(list)?;
     walk_entries(data, live, facts, entries, Centre::of(data, facts), places)
 }

@@ -497,6 +497,10 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
     }
 
     #[inline]
+    fn varies(&self, list: OfferList) -> bool {
+        list.order & VARIES != 0
+    }
+
     fn settled(
         &self,
         list: OfferList,
