@@ -89,10 +89,47 @@ fn a_file_that_may_not_grow_is_told_and_ends_nothing() {
     );
     let imported = limited(1_000_000, &words);
     assert!(imported.status.success(), "{imported:?}");
-    std::fs::write(&out, "the last good one").expect("written");
+    std::fs::write(&out, "FSXROUTE, the last good one").expect("written");
     let built = limited(100, &format!("lcr build --db sqlite:{db} --out {out}"));
     let said = String::from_utf8_lossy(&built.stderr);
     assert_eq!(built.status.code(), Some(1), "{said}");
     assert!(said.contains("File too large"), "{said}");
-    assert_eq!(std::fs::read(&out).expect("stays"), b"the last good one");
+    assert_eq!(std::fs::read(&out).expect("stays"), b"FSXROUTE, the last good one");
+}
+
+#[test]
+fn what_is_no_routing_file_is_not_replaced() {
+    let dir = tempfile::tempdir().expect("dir");
+    let run = |words: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fsxinetd"));
+        command.args(words.split(' ')).current_dir(dir.path()).output().expect("starts")
+    };
+    let says = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let deck = "code,rate\n44,0.01\n33,0.02\n";
+    std::fs::write(dir.path().join("deck.csv"), deck).expect("written");
+    std::fs::write(dir.path().join("empty"), "").expect("written");
+    assert!(run("db init sqlite:lcr.sqlite").status.success());
+    let import = "lcr import deck.csv --db sqlite:lcr.sqlite --carrier A --create --currency GPB";
+    assert!(run(import).status.success());
+
+    let before = std::fs::read(dir.path().join("lcr.sqlite")).expect("a database");
+    for place in ["lcr.sqlite", "deck.csv", "/dev/null", "."] {
+        let refused = run(&format!("lcr build --db sqlite:lcr.sqlite --out {place}"));
+        assert_eq!(refused.status.code(), Some(2), "{place}: {refused:?}");
+        assert_eq!(says(&refused).lines().count(), 1, "{}", says(&refused));
+    }
+    assert_eq!(std::fs::read(dir.path().join("lcr.sqlite")).expect("a database"), before);
+    assert_eq!(std::fs::read_to_string(dir.path().join("deck.csv")).expect("a deck"), deck);
+
+    // An empty file is nobody's; and the report names what a person would want to know.
+    let built = run("lcr build --db sqlite:lcr.sqlite --out empty --home-country GB");
+    assert!(built.status.success(), "{built:?}");
+    let report = says(&built);
+    assert!(report.contains("FxRates has no GPB: 2 rates are out"), "{report}");
+    assert!(report.contains("EmergencyGateways has none for GB"), "{report}");
+    for words in ["lcr verify /dev/zero", "lcr stats /dev/zero", "lcr dump /dev/zero"] {
+        let refused = run(words);
+        assert!(!refused.status.success(), "{words}: {refused:?}");
+        assert!(says(&refused).contains("no regular file"), "{}", says(&refused));
+    }
 }

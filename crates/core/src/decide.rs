@@ -98,7 +98,8 @@ fn fill<D: RoutingData + ?Sized, L: LiveView + ?Sized, W: WhySink>(
     }
     // Step 4.
     if let Some(limit) = org.and_then(|org| org.call_cost_limit)
-        && live.spend(facts.org_id).is_some_and(|spent| spent >= limit)
+        // Nothing known is nothing spent, which is at a limit of nothing.
+        && live.spend(facts.org_id).unwrap_or_default() >= limit
     {
         return Err(Reject::SpendLimit);
     }

@@ -28,6 +28,8 @@ pub struct Report {
     pub lost: Vec<Lost>,
     /// How many were left out in all.
     pub lost_rows: u64,
+    /// Currencies that have no exchange rate, with how many rates are therefore out.
+    pub no_exchange_rate: Vec<(String, u64)>,
     /// Carriers in the file.
     pub carriers: u32,
     /// Bands in the file.

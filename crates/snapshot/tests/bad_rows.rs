@@ -172,6 +172,44 @@ fn refused_when_a_carrier_would_vanish() {
 }
 
 #[test]
+fn refused_when_rows_that_lead_nowhere_were_a_carriers_own() {
+    type Spoil = fn(&mut Rows);
+    let spoilt: [(&str, Spoil); 5] = [
+        ("first: Numbers 101: unknown band 999", |rows| rows.numbers[1].band_id = 999),
+        ("first: LCRRates 1001: unknown band 999", |rows| rows.rates[1].band_id = 999),
+        ("first: Bands 20: unknown carrier 77", |rows| rows.bands[1].carrier_id = 77),
+        ("first: CarrierGateway 32: unknown carrier 77", |rows| rows.gateways[1].carrier_id = 77),
+        ("first: Carriers 2: unknown Type \"bogus\"", |rows| {
+            rows.carriers[1].kind = "bogus".into()
+        }),
+    ];
+    for (why, spoil) in spoilt {
+        let mut rows = good();
+        spoil(&mut rows);
+        let error = build(&rows, &tolerant()).expect_err(why).to_string();
+        assert!(error.starts_with("carrier 2 (C2) would lose all"), "{error}");
+        assert!(error.ends_with(why), "{error}");
+    }
+    // A carrier that is not finished yet stands in nobody's way.
+    let mut rows = good();
+    rows.carriers.push(CarrierRow { id: 3, name: "C3".into(), ..rows.carriers[0].clone() });
+    rows.numbers.push(number(102, 99, "45"));
+    rows.rates.push(rate(1002, 99, "1"));
+    assert_eq!(build(&rows, &tolerant()).expect("builds").report.lost_rows, 2);
+}
+
+#[test]
+fn a_currency_without_an_exchange_rate_is_named() {
+    let mut rows = good();
+    rows.rates[1].currency = "GPB".into();
+    rows.rates.push(RateRow { currency: "USD".into(), ..rate(1002, 10, "1") });
+    let report = build(&rows, &tolerant()).expect("builds").report;
+    assert_eq!(report.no_exchange_rate, [("GPB".to_owned(), 1), ("USD".to_owned(), 1)]);
+    let report = build(&good(), &tolerant()).expect("builds").report;
+    assert_eq!(report.no_exchange_rate, []);
+}
+
+#[test]
 fn refused_when_a_carrier_would_lose_its_gateways() {
     let mut rows = good();
     rows.gateways[0].channel_vars = "],[x=1".into();

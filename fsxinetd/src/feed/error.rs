@@ -16,6 +16,18 @@ pub enum FeedError {
     /// The data would make a worse snapshot than the one in force.
     #[error("build refused: {0}")]
     Build(BuildError),
+    /// The tables have become empty.
+    #[error(
+        "build refused: there are no {what} in the tables, and {path} has some: every call would be \
+         refused. Take the file away to publish nothing",
+        path = path.display()
+    )]
+    Nothing {
+        /// Of what there are none.
+        what: &'static str,
+        /// The snapshot in place, which stays.
+        path: PathBuf,
+    },
     /// What was built cannot be opened: a fault in fsx.
     #[error("the new snapshot cannot be read back: {0}")]
     Open(OpenError),

@@ -84,6 +84,7 @@ pub fn make(
         let first = read.lost.first().cloned();
         return Err(FeedError::Build(BuildError::LostTooMuch { lost, of: all, first }));
     }
+    refuse_lost_gateways(read)?;
     let mut built = build(&read.rows, &settings).map_err(FeedError::Build)?;
     built.report.rows_in += lost;
     built.report.lost_rows += lost;
@@ -91,4 +92,24 @@ pub fn make(
     let snapshot = Snapshot::open(&built.bytes).map_err(FeedError::Open)?;
     snapshot.verify().map_err(FeedError::Verify)?;
     Ok(built)
+}
+
+/// A gateway that could not be read does not say whose it was: where a carrier has bands and no gateway
+/// left, it was its own, and the carrier would be gone (the contract refuses that).
+fn refuse_lost_gateways(read: &Read) -> Result<(), FeedError> {
+    let Some(first) = read.lost.iter().find(|lost| lost.table == "CarrierGateway") else {
+        return Ok(());
+    };
+    let rows = &read.rows;
+    let routes = |kind: &str| kind.trim().eq_ignore_ascii_case("route");
+    let carriers = rows.carriers.iter().filter(|carrier| carrier.enabled && routes(&carrier.kind));
+    for carrier in carriers {
+        let has_gateway = rows.gateways.iter().any(|g| g.enabled && g.carrier_id == carrier.id);
+        let has_band = rows.bands.iter().any(|band| band.enabled && band.carrier_id == carrier.id);
+        if has_band && !has_gateway {
+            let (id, name, first) = (carrier.id, carrier.name.clone(), Some(first.clone()));
+            return Err(FeedError::Build(BuildError::LostCarrier { id, name, first }));
+        }
+    }
+    Ok(())
 }

@@ -34,7 +34,9 @@ pub use error::FeedError;
 pub use fetch::source_address;
 pub use live::TableLive;
 pub use make::{MakeSettings, make};
-pub use publish::{load, next_generation, publish, write_file};
+pub use publish::{
+    leaves_something, load, next_generation, publish, read_whole, replaceable, write_file,
+};
 pub use read::{Progress, Read, ReadSettings, count, read};
 pub use run::{Feed, FeedSettings, FeedStatus};
 pub use text::instant;

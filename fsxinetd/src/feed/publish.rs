@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use fsx_core::data::RoutingData;
 use fsx_live::LiveTable;
-use fsx_snapshot::Snapshot;
+use fsx_snapshot::{Report, Snapshot};
 
 use super::FeedError;
 
@@ -79,7 +79,7 @@ pub fn publish(
 /// # Errors
 /// The reason, in words, where there is a file that is not to be used.
 pub fn load(path: &Path) -> Result<Option<Snapshot<Vec<u8>>>, String> {
-    let bytes = match fs::read(path) {
+    let bytes = match read_whole(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
@@ -88,6 +88,61 @@ pub fn load(path: &Path) -> Result<Option<Snapshot<Vec<u8>>>, String> {
     let snapshot = Snapshot::open(bytes).map_err(|e| bad(e.to_string()))?;
     snapshot.verify().map_err(|e| bad(e.to_string()))?;
     Ok(Some(snapshot))
+}
+
+/// All of a file that is one: a device or a pipe has no end.
+///
+/// # Errors
+/// What the system says, or that it is no regular file.
+pub fn read_whole(path: &Path) -> std::io::Result<Vec<u8>> {
+    // Looked at before it is opened, which a pipe that nobody writes to would hold up.
+    if !fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    fs::read(path)
+}
+
+/// Whether what is at `path` may be replaced: nothing, an empty file, or a routing file in whatever state.
+/// A slip of the keyboard must not cost somebody a database.
+///
+/// # Errors
+/// In words, what is there instead.
+pub fn replaceable(path: &Path) -> Result<(), String> {
+    let shown = path.display();
+    let bytes = match read_whole(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(format!("{shown} cannot be replaced: {error}")),
+    };
+    match Snapshot::open(&bytes) {
+        Err(fsx_snapshot::OpenError::Foreign) if !bytes.is_empty() => Err(format!(
+            "{shown} is no routing file, and would be lost: name another --out, or take it away first"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the tables route nothing any more where the file in place does. Tables that are being
+/// loaded anew look like that for a moment, and every call would be refused.
+///
+/// # Errors
+/// [`FeedError::Nothing`].
+pub fn leaves_something(path: &Path, report: &Report) -> Result<(), FeedError> {
+    let counts = [
+        ("carriers", u64::from(report.carriers)),
+        ("numbers", report.numbers),
+        ("rates", u64::from(report.rates)),
+        ("gateways", u64::from(report.gateways)),
+    ];
+    let Some((what, _)) = counts.into_iter().find(|(_, count)| *count == 0) else { return Ok(()) };
+    let Ok(Some(old)) = load(path) else { return Ok(()) };
+    let had = |section: &str| old.section_rows().any(|(name, rows, _)| name == section && rows > 0);
+    // Numbers have no rows of their own in the file: where there are two lists, there were some.
+    let lists = old.section_rows().any(|(name, rows, _)| name == "offers" && rows > 8);
+    if had("carriers") && had("rates") && had("gateways") && (lists || had("private numbers")) {
+        return Err(FeedError::Nothing { what, path: path.to_owned() });
+    }
+    Ok(())
 }
 
 /// The generation that comes after everything that is known.

@@ -17,7 +17,9 @@ use super::fetch::{Fetcher, Source};
 use super::follow::follow;
 use super::place;
 use super::table::{Emptied, keep};
-use super::{FeedError, MakeSettings, load, make, next_generation, publish, read};
+use super::{
+    FeedError, MakeSettings, leaves_something, load, make, next_generation, publish, read,
+};
 use crate::config::{Config, UnusablePrefix};
 use crate::db::{Access, Conn, DbError, DbUrl};
 use crate::published::{Published, PublishedHandle};
@@ -331,6 +333,7 @@ impl Feed {
         let made = tokio::task::spawn_blocking(move || {
             let generation = next_generation(&settings.snapshot, Some(&live)).max(known + 1);
             let built = make(&rows, &settings.make, generation, at)?;
+            leaves_something(&settings.snapshot, &built.report)?;
             publish(&settings.snapshot, &built.bytes, generation, Some(&live))?;
             let snapshot = Snapshot::open(built.bytes).map_err(FeedError::Open)?;
             Ok::<_, FeedError>((snapshot, generation, built.report))
@@ -347,6 +350,11 @@ impl Feed {
             took_ms = build_time.as_millis() as u64,
             "snapshot published"
         );
+        for (currency, rates) in &report.no_exchange_rate {
+            if !stale_fx.contains(currency) {
+                warn!(generation, rates, "FxRates has no {currency}: its rates are not used");
+            }
+        }
         for lost in report.lost.iter().take(MOST_LOGGED) {
             warn!(generation, "row left out: {lost}");
         }

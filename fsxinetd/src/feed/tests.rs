@@ -259,7 +259,7 @@ async fn bad_rows_are_named_and_too_many_are_refused() {
     testing::run(
         &mut conn,
         "UPDATE LCRRates SET Start = 'soon' WHERE ID = 20003;\n\
-         UPDATE CarrierGateway SET ConcCalls = 'many' WHERE ID = 3005;\n\
+         INSERT INTO CarrierGateway (ID, CarrierID, Enabled, ConcCalls) VALUES (3055, 105, 'YES', 'many');\n\
          UPDATE LCRRates SET Rate = '0.0000000001' WHERE ID = 20002;\n\
          INSERT INTO Periods (Name, TimeZone) VALUES ('Moon', 'Luna/Tranquility');\n",
     )
@@ -269,7 +269,7 @@ async fn bad_rows_are_named_and_too_many_are_refused() {
     let lost: Vec<String> = built.report.lost.iter().map(ToString::to_string).collect();
     for part in [
         "LCRRates 20003: Start: \"soon\"",
-        "CarrierGateway 3005: ConcCalls \"many\"",
+        "CarrierGateway 3055: ConcCalls \"many\"",
         "LCRRates 20002: Rate \"0.0000000001\": more than 9 decimals",
         "Periods 0: Moon: unknown time zone \"Luna/Tranquility\"",
     ] {
@@ -283,6 +283,34 @@ async fn bad_rows_are_named_and_too_many_are_refused() {
     let settings = MakeSettings::default().reading(AT);
     let error = super::read(&mut conn, &settings, &mut |_, _| ()).await.expect_err("no table");
     assert!(error.to_string().contains("Numbers is missing"), "{error}");
+}
+
+#[tokio::test]
+async fn tables_that_route_nothing_any_more_leave_the_good_file() {
+    let dir = tempfile::tempdir().expect("dir");
+    let path = dir.path().join("routes");
+    let mut conn = filled(&sqlite_url(dir.path()), SAMPLE).await;
+    let built = make(&read_at(&mut conn, AT).await, &MakeSettings::default(), 1, AT).expect("good");
+    assert!(super::leaves_something(&path, &built.report).is_ok(), "nothing is lost yet");
+    super::write_file(&path, &built.bytes).expect("written");
+    assert!(super::leaves_something(&path, &built.report).is_ok());
+    // In this order, since it is the first of carriers, numbers, rates and gateways that is named.
+    for (table, what) in [("LCRRates", "rates"), ("Numbers", "numbers")] {
+        testing::run(&mut conn, &format!("DELETE FROM {table}")).await;
+        let read = read_at(&mut conn, AT).await;
+        let built = make(&read, &MakeSettings::default(), 2, AT).expect("builds");
+        let error = super::leaves_something(&path, &built.report).expect_err("refused").to_string();
+        assert!(error.contains(&format!("there are no {what} in the tables")), "{error}");
+    }
+    // The only gateway of a carrier cannot be read.
+    let dir = tempfile::tempdir().expect("dir");
+    let mut conn = filled(&sqlite_url(dir.path()), SAMPLE).await;
+    testing::run(&mut conn, "UPDATE CarrierGateway SET ConcCalls = '-1'").await;
+    let loose = MakeSettings { max_lost_share: 1.0, ..MakeSettings::default() };
+    let error =
+        make(&read_at(&mut conn, AT).await, &loose, 1, AT).expect_err("refused").to_string();
+    assert!(error.contains("would lose all its numbers, rates or gateways"), "{error}");
+    assert!(error.contains("ConcCalls"), "{error}");
 }
 
 fn settings(dir: &Path) -> FeedSettings {

@@ -233,6 +233,14 @@ impl Deck {
     /// Takes a row or says why not.
     fn row(&mut self, row: u64, cells: &[String], settings: &DeckSettings) {
         let cell = |field| self.columns.cell(field, cells);
+        // Rows that a quote has swallowed stand in the name, mostly. A workbook's line breaks are spaces by
+        // now.
+        if cells.iter().any(|text| text.contains('\n')) {
+            self.unknown_codes = true;
+            let reason = "a line ends inside quotes: is one left open?".to_owned();
+            self.rejected.push(Rejected { row, reason });
+            return;
+        }
         let codes = match codes(cell(Field::Country), cell(Field::Code)) {
             Ok(codes) => codes,
             Err(reason) => {

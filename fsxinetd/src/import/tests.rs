@@ -319,6 +319,12 @@ async fn all_or_nothing_and_the_codes_that_tell() {
     assert_eq!(typed(&[&words[..], &["--skip-rejected"]].concat()).await, ExitCode::SUCCESS);
     assert_eq!(count(&url, "Numbers").await, "6");
 
+    // A quote that is left open swallows rows: those must not count as gone.
+    let open = file(dir.path(), "open.csv", "code,rate,name\n44,9,UK\n46,9,\"SE\n45,9,DK\n");
+    let words = [&open, "--db", &db, "--carrier", "1", "--currency", "GBP", "--full"];
+    assert_eq!(typed(&words).await, ExitCode::FAILURE);
+    assert_eq!(count(&url, "Numbers").await, "6");
+
     // A carrier that is not there, and is made.
     let new = [&short, "--db", &db, "--carrier", "Gamma", "--currency", "GBP"];
     assert_eq!(typed(&new).await, ExitCode::from(2));

@@ -146,9 +146,9 @@ fn text(cell: &DataRef<'_>) -> String {
     match cell {
         DataRef::Empty => String::new(),
         DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => {
-            text.trim().to_owned()
+            one_line(text)
         }
-        DataRef::SharedString(text) => text.trim().to_owned(),
+        DataRef::SharedString(text) => one_line(text),
         DataRef::Int(n) => n.to_string(),
         DataRef::Float(n) => number(*n),
         DataRef::Bool(yes) => yes.to_string(),
@@ -159,6 +159,11 @@ fn text(cell: &DataRef<'_>) -> String {
         DataRef::DateTime(at) => number(at.as_f64()),
         DataRef::Error(error) => format!("#{error:?}"),
     }
+}
+
+/// Names are broken to fit a column; in a text that would be a quote left open.
+fn one_line(text: &str) -> String {
+    text.trim().replace("\r\n", " ").replace(['\r', '\n'], " ")
 }
 
 /// A workbook keeps numbers as binary fractions, good for 15 decimal digits; those are what Excel

@@ -6,7 +6,7 @@ use fsx_test_support::{
     rig::{Bench, Call, Rig},
     wait,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -64,6 +64,9 @@ fn cut(path: &Path) {
 fn whole(rig: &Rig, generation: u64) -> bool {
     let asked = json!({"number": "07700900123", "org": "37"});
     let proxy = rig.opensips.try_mi("fsx_route", asked);
+    // The generation alone would also be that of the map that was cut, before anybody has looked.
+    let here = rig.freeswitch.api("fsx route 07700900123 org=37 as json");
     rig.freeswitch_generation() == generation
+        && serde_json::from_str::<Value>(&here).is_ok_and(|answer| answer["decision"] == "route")
         && proxy.is_ok_and(|answer| answer["decision"] == "route")
 }

@@ -10,7 +10,7 @@ use super::{
     order::in_order,
 };
 use crate::{
-    BuildError, BuildSettings, Report,
+    BuildError, BuildSettings, Lost, Report,
     layout::NONE,
     rows::{NumberRow, Rows},
 };
@@ -117,6 +117,36 @@ pub(super) fn refuse_lost_carriers(
     let had_rates = enabled(&mut rows.rates.iter().filter(|r| r.enabled).map(|r| r.band_id));
     let had_gateways: HashSet<u32> =
         rows.gateways.iter().filter(|g| g.enabled).map(|g| g.carrier_id).collect();
+    let lost = |table: &str, why: &str| {
+        report.lost.iter().find(|lost| lost.table == table && lost.reason.starts_with(why))
+    };
+    let gone = |carrier: &Carrier, first: Option<&Lost>| {
+        let (id, name) = (carrier.id, carrier.name.clone());
+        Err(BuildError::LostCarrier { id, name, first: first.cloned() })
+    };
+    if let Some(row) = report.lost.iter().find(|lost| lost.table == "Carriers")
+        && had_numbers.contains(&row.id)
+    {
+        let name = rows.carriers.iter().find(|carrier| carrier.id == row.id);
+        let name = name.map(|carrier| carrier.name.clone()).unwrap_or_default();
+        return Err(BuildError::LostCarrier { id: row.id, name, first: Some(row.clone()) });
+    }
+    // Rows that lead nowhere do not say whose they were: where a carrier lacks just what was lost, they
+    // were its own.
+    let adrift = [
+        ("Numbers", "unknown band", [false, true, true]),
+        ("LCRRates", "unknown band", [true, false, true]),
+        ("Bands", "unknown carrier", [false, false, true]),
+        ("CarrierGateway", "unknown carrier", [true, true, false]),
+    ];
+    for (table, why, would_have) in adrift {
+        let Some(first) = lost(table, why) else { continue };
+        for (at, carrier) in carriers.iter().enumerate() {
+            if [has_numbers[at], has_rates[at], has_gateways[at]] == would_have {
+                return gone(carrier, Some(first));
+            }
+        }
+    }
     for (at, carrier) in carriers.iter().enumerate() {
         for (had, has) in [
             (&had_numbers, has_numbers[at]),
@@ -124,11 +154,7 @@ pub(super) fn refuse_lost_carriers(
             (&had_gateways, has_gateways[at]),
         ] {
             if had.contains(&carrier.id) && !has {
-                return Err(BuildError::LostCarrier {
-                    id: carrier.id,
-                    name: carrier.name.clone(),
-                    first: report.lost.first().cloned(),
-                });
+                return gone(carrier, report.lost.first());
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Rates, with the formats, periods and A-bands that they name.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use fsx_core::{
     Nano,
@@ -128,6 +128,11 @@ pub(super) fn vet_rates(
             Err(reason) => report.lose("LCRRates", row.id, reason),
         }
     }
+    let mut unpriced: BTreeMap<&str, u64> = BTreeMap::new();
+    for rate in rates.iter().filter(|rate| rate.fx.is_none()) {
+        *unpriced.entry(rate.currency.as_str()).or_default() += 1;
+    }
+    report.no_exchange_rate = unpriced.into_iter().map(|(c, n)| (c.to_owned(), n)).collect();
     // Step 7's choice: the first of a band's rates that is in force.
     rates.sort_by_key(|rate| {
         let any_caller = rate.a_band == NONE;

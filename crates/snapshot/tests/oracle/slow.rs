@@ -54,9 +54,9 @@ pub(crate) fn decide(rows: &Rows, world: &World, call: &Call, shorter: bool) -> 
     }
     let limit =
         rows.orgs.iter().find(|org| org.org_id == call.org).map(|o| o.call_cost_limit.as_str());
-    if let (Some(limit), Some(&spent)) =
-        (limit.filter(|l| !l.is_empty()), world.spent.get(&call.org))
-        && Nano(spent) >= Nano::parse(limit).expect("the test's own")
+    if let Some(limit) = limit.filter(|l| !l.is_empty())
+        && Nano(world.spent.get(&call.org).copied().unwrap_or(0))
+            >= Nano::parse(limit).expect("the test's own")
     {
         return Answer::Reject(21);
     }

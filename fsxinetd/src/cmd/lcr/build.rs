@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use fsx_snapshot::Report;
+use fsx_core::{Country, data::RoutingData as _};
+use fsx_snapshot::{Report, Snapshot};
 use serde_json::json;
 
 use super::{MakeArgs, instant, now, open_live, read};
@@ -42,6 +43,8 @@ struct Done {
     generation: u64,
     report: Report,
     stale_fx: Vec<String>,
+    /// The home country, where it has no emergency gateway.
+    without_emergency: Option<Country>,
     read: Duration,
     build: Duration,
     publish: Duration,
@@ -49,6 +52,7 @@ struct Done {
 
 pub(super) async fn build(args: BuildArgs) -> Result<ExitCode, Failure> {
     let settings = args.make.settings()?;
+    feed::replaceable(&args.out).map_err(Failure::usage)?;
     let live = args.live.as_deref().map(open_live).transpose()?;
     let at = args.at.unwrap_or_else(now);
     let (url, mut conn) = open(&args.db, Access::ReadOnly).await?;
@@ -58,12 +62,18 @@ pub(super) async fn build(args: BuildArgs) -> Result<ExitCode, Failure> {
     let generation = feed::next_generation(&args.out, live.as_ref());
     let built = feed::make(&rows, &settings, generation, at)?;
     let building = began.elapsed();
+    feed::leaves_something(&args.out, &built.report)?;
+    let without_emergency = settings.home_country.filter(|home| {
+        let data = Snapshot::open(built.bytes.as_slice());
+        data.is_ok_and(|data| data.emergency_gateway(Some(*home), 0).is_none())
+    });
     let began = Instant::now();
     feed::publish(&args.out, &built.bytes, generation, live.as_ref())?;
     let done = Done {
         generation,
         report: built.report,
         stale_fx: rows.stale_fx,
+        without_emergency,
         read: reading,
         build: building,
         publish: began.elapsed(),
@@ -92,6 +102,8 @@ fn as_json(args: &BuildArgs, done: &Done) -> serde_json::Value {
         "rows_lost": r.lost_rows,
         "lost": lost,
         "stale_fx": done.stale_fx,
+        "no_exchange_rate": unknown(done).map(|(currency, _)| currency).collect::<Vec<_>>(),
+        "no_emergency_gateway": done.without_emergency.map(|country| country.to_string()),
         "carriers": r.carriers,
         "bands": r.bands,
         "rates": r.rates,
@@ -105,6 +117,11 @@ fn as_json(args: &BuildArgs, done: &Done) -> serde_json::Value {
         "build_s": done.build.as_secs_f64(),
         "publish_s": done.publish.as_secs_f64(),
     })
+}
+
+/// Currencies without an exchange rate, but for those whose rate is merely too old.
+fn unknown(done: &Done) -> impl Iterator<Item = &(String, u64)> {
+    done.report.no_exchange_rate.iter().filter(|(currency, _)| !done.stale_fx.contains(currency))
 }
 
 /// Most lost rows that are shown one by one; `--json` names them all.
@@ -121,6 +138,17 @@ fn in_words(args: &BuildArgs, url: &str, done: &Done) -> String {
     for currency in &done.stale_fx {
         let _ =
             writeln!(out, "stale  the exchange rate of {currency} is too old: its rates are out");
+    }
+    for (currency, rates) in unknown(done) {
+        let _ =
+            writeln!(out, "no fx  FxRates has no {currency}: {} rates are out", thousands(*rates));
+    }
+    if let Some(country) = done.without_emergency {
+        let _ = writeln!(
+            out,
+            "note   EmergencyGateways has none for {country}: emergency calls there have only what the \
+             switch's own configuration names"
+        );
     }
     let _ = writeln!(out, "lost   {} rows", thousands(r.lost_rows));
     for lost in r.lost.iter().take(MOST_SHOWN) {

@@ -24,7 +24,7 @@ pub struct VerifyArgs {
 
 pub(super) fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
     let shown = args.file.display();
-    let bytes = std::fs::read(&args.file)
+    let bytes = crate::feed::read_whole(&args.file)
         .map_err(|e| Failure::usage(format!("cannot read {shown}: {e}")))?;
     let size = bytes.len() as u64;
     let bad = |why: String| Failure::failed(format!("{shown}: {why}"));
