@@ -1,6 +1,6 @@
 //! What the cells of a deck mean: prices, instants, statuses, increments.
 
-use fsx_core::Nano;
+use fsx_core::{Nano, money::NANO_PER_UNIT};
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 
@@ -30,6 +30,9 @@ pub enum Status {
     /// No longer a code of its own: a shorter code counts.
     Closed,
 }
+
+/// No price of a minute or of a call is higher.
+const DEAREST: Nano = Nano(1_000_000_000 * NANO_PER_UNIT);
 
 /// A price, exactly as written.
 ///
@@ -75,7 +78,12 @@ pub fn money(cell: &str, decimal_comma: bool) -> Result<Nano, String> {
         plain.push_str(fraction);
     }
     let value = Nano::parse(&plain).map_err(|e| format!("price \"{text}\": {e}"))?;
-    if value < Nano::ZERO { bad("negative") } else { Ok(value) }
+    match value {
+        value if value < Nano::ZERO => bad("negative"),
+        // A build could not count with it, and would leave the price before in force.
+        value if value > DEAREST => bad("more than a thousand million"),
+        value => Ok(value),
+    }
 }
 
 /// An instant in seconds UTC; `None` for an empty cell, "now" and "immediately". Written without an
@@ -215,6 +223,7 @@ mod tests {
             ("$0.01", false, "not a decimal"),
             ("1e-3", false, "not a decimal"),
             ("99999999999", false, "too large"),
+            ("1000000000.01", false, "more than a thousand million"),
         ] {
             let error = money(cell, comma).expect_err(cell);
             assert!(error.contains(reason), "{cell}: {error}");
