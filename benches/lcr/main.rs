@@ -2,7 +2,8 @@
 //! this run, because machines differ and this one may be busy (docs/benchmarks.md).
 //!
 //! `cargo bench -p fsx-seam --bench lcr -- [--independent]`; `FSX_BENCH_JSON` names a file that
-//! takes the figures as JSON.
+//! takes the figures as JSON. For profilers: `--build-only`, or `--hot-only` with `--small` (few rows) and
+//! `--once` (one round, for tools that count instructions).
 
 mod chase;
 mod deck;

@@ -39,7 +39,7 @@ impl Country {
 
 impl fmt::Debug for Country {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(core::str::from_utf8(&self.code()).unwrap_or_default())
+        fmt::Display::fmt(self, f)
     }
 }
 

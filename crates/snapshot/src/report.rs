@@ -28,6 +28,8 @@ pub struct Report {
     pub lost: Vec<Lost>,
     /// How many were left out in all.
     pub lost_rows: u64,
+    /// The first row of each table that leads nowhere, and so does not say which carrier lost it.
+    pub(crate) adrift: Vec<Lost>,
     /// Currencies that have no exchange rate, with how many rates are therefore out.
     pub no_exchange_rate: Vec<(String, u64)>,
     /// Carriers in the file.
@@ -65,5 +67,13 @@ impl Report {
         if self.lost.len() < Self::MOST_NAMED {
             self.lost.push(Lost { table, id, reason: reason.into() });
         }
+    }
+
+    /// The same of a row that names a band or carrier that is not there.
+    pub(crate) fn lose_adrift(&mut self, table: &'static str, id: u32, reason: String) {
+        if !self.adrift.iter().any(|first| first.table == table) {
+            self.adrift.push(Lost { table, id, reason: reason.clone() });
+        }
+        self.lose(table, id, reason);
     }
 }

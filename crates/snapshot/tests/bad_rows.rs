@@ -190,7 +190,25 @@ fn refused_when_rows_that_lead_nowhere_were_a_carriers_own() {
         assert!(error.starts_with("carrier 2 (C2) would lose all"), "{error}");
         assert!(error.ends_with(why), "{error}");
     }
-    // A carrier that is not finished yet stands in nobody's way.
+    // A carrier that rests, because its numbers, rates or gateways are disabled, stands in nobody's way.
+    let rest: [Spoil; 3] = [
+        |rows| rows.numbers[1].enabled = false,
+        |rows| rows.rates[1].enabled = false,
+        |rows| rows.gateways[1].enabled = false,
+    ];
+    for disable in rest {
+        let mut rows = good();
+        disable(&mut rows);
+        rows.numbers.push(number(102, 99, "45"));
+        rows.rates.push(rate(1002, 99, "1"));
+        rows.gateways.push(GatewayRow { id: 33, carrier_id: 77, ..rows.gateways[0].clone() });
+        assert_eq!(build(&rows, &tolerant()).expect("builds").report.lost_rows, 3);
+    }
+    // Nor does one of a strange type that is disabled, nor one that is not finished yet.
+    let mut rows = good();
+    rows.carriers[1].kind = "bogus".into();
+    rows.carriers[1].enabled = false;
+    assert!(build(&rows, &tolerant()).is_ok());
     let mut rows = good();
     rows.carriers.push(CarrierRow { id: 3, name: "C3".into(), ..rows.carriers[0].clone() });
     rows.numbers.push(number(102, 99, "45"));

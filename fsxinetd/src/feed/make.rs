@@ -95,7 +95,7 @@ pub fn make(
 }
 
 /// A gateway that could not be read does not say whose it was: where a carrier has bands and no gateway
-/// left, it was its own, and the carrier would be gone (the contract refuses that).
+/// row at all, it was its own, and the carrier would be gone (the contract refuses that).
 fn refuse_lost_gateways(read: &Read) -> Result<(), FeedError> {
     let Some(first) = read.lost.iter().find(|lost| lost.table == "CarrierGateway") else {
         return Ok(());
@@ -104,7 +104,8 @@ fn refuse_lost_gateways(read: &Read) -> Result<(), FeedError> {
     let routes = |kind: &str| kind.trim().eq_ignore_ascii_case("route");
     let carriers = rows.carriers.iter().filter(|carrier| carrier.enabled && routes(&carrier.kind));
     for carrier in carriers {
-        let has_gateway = rows.gateways.iter().any(|g| g.enabled && g.carrier_id == carrier.id);
+        // What somebody has disabled is something: that carrier rests.
+        let has_gateway = rows.gateways.iter().any(|gateway| gateway.carrier_id == carrier.id);
         let has_band = rows.bands.iter().any(|band| band.enabled && band.carrier_id == carrier.id);
         if has_band && !has_gateway {
             let (id, name, first) = (carrier.id, carrier.name.clone(), Some(first.clone()));

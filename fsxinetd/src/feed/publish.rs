@@ -5,14 +5,14 @@
 //! then does the live table name the new generation.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{Read as _, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use fsx_core::data::RoutingData;
 use fsx_live::LiveTable;
-use fsx_snapshot::{Report, Snapshot};
+use fsx_snapshot::{OpenError, Report, Snapshot};
 
 use super::FeedError;
 
@@ -95,11 +95,17 @@ pub fn load(path: &Path) -> Result<Option<Snapshot<Vec<u8>>>, String> {
 /// # Errors
 /// What the system says, or that it is no regular file.
 pub fn read_whole(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn open_regular(path: &Path) -> std::io::Result<File> {
     // Looked at before it is opened, which a pipe that nobody writes to would hold up.
     if !fs::metadata(path)?.is_file() {
         return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "it is no regular file"));
     }
-    fs::read(path)
+    File::open(path)
 }
 
 /// Whether what is at `path` may be replaced: nothing, an empty file, or a routing file in whatever state.
@@ -109,13 +115,16 @@ pub fn read_whole(path: &Path) -> std::io::Result<Vec<u8>> {
 /// In words, what is there instead.
 pub fn replaceable(path: &Path) -> Result<(), String> {
     let shown = path.display();
-    let bytes = match read_whole(path) {
-        Ok(bytes) => bytes,
+    // The first bytes tell; a routing file may be large.
+    let mut first = Vec::new();
+    let read = open_regular(path).and_then(|file| file.take(8).read_to_end(&mut first));
+    match read {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(format!("{shown} cannot be replaced: {error}")),
-    };
-    match Snapshot::open(&bytes) {
-        Err(fsx_snapshot::OpenError::Foreign) if !bytes.is_empty() => Err(format!(
+        Ok(_) => {}
+    }
+    match Snapshot::open(&first) {
+        Err(OpenError::Foreign) if !first.is_empty() => Err(format!(
             "{shown} is no routing file, and would be lost: name another --out, or take it away first"
         )),
         _ => Ok(()),

@@ -235,7 +235,7 @@ impl Deck {
         let cell = |field| self.columns.cell(field, cells);
         // Rows that a quote has swallowed stand in the name, mostly. A workbook's line breaks are spaces by
         // now.
-        if cells.iter().any(|text| text.contains('\n')) {
+        if cells.iter().any(|text| text.contains(['\n', '\r'])) {
             self.unknown_codes = true;
             let reason = "a line ends inside quotes: is one left open?".to_owned();
             self.rejected.push(Rejected { row, reason });

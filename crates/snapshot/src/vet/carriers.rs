@@ -99,7 +99,7 @@ pub(super) fn vet_bands<'a>(
     for row in &rows.bands {
         let target = match carrier_at.get(row.carrier_id) {
             None => {
-                report.lose("Bands", row.id, format!("unknown carrier {}", row.carrier_id));
+                report.lose_adrift("Bands", row.id, format!("unknown carrier {}", row.carrier_id));
                 continue;
             }
             Some(Target::NotRouting) => Target::NotRouting,

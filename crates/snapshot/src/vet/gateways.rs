@@ -41,7 +41,7 @@ pub(super) fn vet_gateways(
             Some(Target::NotRouting | Target::Retail(_)) => continue,
             None => {
                 let reason = format!("unknown carrier {}", row.carrier_id);
-                report.lose("CarrierGateway", row.id, reason);
+                report.lose_adrift("CarrierGateway", row.id, reason);
                 continue;
             }
         };

@@ -43,7 +43,7 @@ pub(super) fn vet_numbers(
             Some(Target::At(band)) => band,
             Some(Target::NotRouting | Target::Retail(_)) => continue,
             None => {
-                report.lose("Numbers", row.id, format!("unknown band {}", row.band_id));
+                report.lose_adrift("Numbers", row.id, format!("unknown band {}", row.band_id));
                 continue;
             }
         };
@@ -110,40 +110,41 @@ pub(super) fn refuse_lost_carriers(
         has_rates[band.carrier as usize] = true;
     }
     let of_band: HashMap<u32, u32> = rows.bands.iter().map(|b| (b.id, b.carrier_id)).collect();
-    let enabled = |rows: &mut dyn Iterator<Item = u32>| -> HashSet<u32> {
-        rows.filter_map(|band| of_band.get(&band).copied()).collect()
+    let owners = |bands: &mut dyn Iterator<Item = u32>| -> HashSet<u32> {
+        bands.filter_map(|band| of_band.get(&band).copied()).collect()
     };
-    let had_numbers = enabled(&mut rows.numbers.iter().filter(|n| n.enabled).map(|n| n.band_id));
-    let had_rates = enabled(&mut rows.rates.iter().filter(|r| r.enabled).map(|r| r.band_id));
+    let had_numbers = owners(&mut rows.numbers.iter().filter(|n| n.enabled).map(|n| n.band_id));
+    let had_rates = owners(&mut rows.rates.iter().filter(|r| r.enabled).map(|r| r.band_id));
     let had_gateways: HashSet<u32> =
         rows.gateways.iter().filter(|g| g.enabled).map(|g| g.carrier_id).collect();
-    let lost = |table: &str, why: &str| {
-        report.lost.iter().find(|lost| lost.table == table && lost.reason.starts_with(why))
-    };
-    let gone = |carrier: &Carrier, first: Option<&Lost>| {
-        let (id, name) = (carrier.id, carrier.name.clone());
+    let gone = |id: u32, first: Option<&Lost>| {
+        let row = rows.carriers.iter().find(|carrier| carrier.id == id);
+        let name = row.map(|carrier| carrier.name.clone()).unwrap_or_default();
         Err(BuildError::LostCarrier { id, name, first: first.cloned() })
     };
-    if let Some(row) = report.lost.iter().find(|lost| lost.table == "Carriers")
-        && had_numbers.contains(&row.id)
-    {
-        let name = rows.carriers.iter().find(|carrier| carrier.id == row.id);
-        let name = name.map(|carrier| carrier.name.clone()).unwrap_or_default();
-        return Err(BuildError::LostCarrier { id: row.id, name, first: Some(row.clone()) });
+    let enabled: HashSet<u32> = rows.carriers.iter().filter(|c| c.enabled).map(|c| c.id).collect();
+    let in_use = |id: &u32| enabled.contains(id) && had_numbers.contains(id);
+    let lost = report.lost.iter().find(|lost| lost.table == "Carriers" && in_use(&lost.id));
+    if let Some(row) = lost {
+        return gone(row.id, Some(row));
     }
-    // Rows that lead nowhere do not say whose they were: where a carrier lacks just what was lost, they
-    // were its own.
-    let adrift = [
-        ("Numbers", "unknown band", [false, true, true]),
-        ("LCRRates", "unknown band", [true, false, true]),
-        ("Bands", "unknown carrier", [false, false, true]),
-        ("CarrierGateway", "unknown carrier", [true, true, false]),
-    ];
-    for (table, why, would_have) in adrift {
-        let Some(first) = lost(table, why) else { continue };
-        for (at, carrier) in carriers.iter().enumerate() {
-            if [has_numbers[at], has_rates[at], has_gateways[at]] == would_have {
-                return gone(carrier, Some(first));
+    if !report.adrift.is_empty() {
+        // Where a carrier has nothing at all of just what leads nowhere, those rows were its own. What
+        // somebody has disabled is something: that carrier rests.
+        let numbers = owners(&mut rows.numbers.iter().map(|n| n.band_id));
+        let rates = owners(&mut rows.rates.iter().map(|r| r.band_id));
+        let gateways: HashSet<u32> = rows.gateways.iter().map(|g| g.carrier_id).collect();
+        for first in &report.adrift {
+            let would_have = match first.table {
+                "Numbers" => [false, true, true],
+                "LCRRates" => [true, false, true],
+                "Bands" => [false, false, true],
+                _ => [true, true, false],
+            };
+            let is_it =
+                |id: &u32| [&numbers, &rates, &gateways].map(|of| of.contains(id)) == would_have;
+            if let Some(carrier) = carriers.iter().find(|carrier| is_it(&carrier.id)) {
+                return gone(carrier.id, Some(first));
             }
         }
     }
@@ -154,7 +155,7 @@ pub(super) fn refuse_lost_carriers(
             (&had_gateways, has_gateways[at]),
         ] {
             if had.contains(&carrier.id) && !has {
-                return gone(carrier, report.lost.first());
+                return gone(carrier.id, report.lost.first());
             }
         }
     }

@@ -116,7 +116,7 @@ pub(super) fn vet_rates(
             Some(Target::At(band)) => band,
             Some(Target::NotRouting | Target::Retail(_)) => continue,
             None => {
-                report.lose("LCRRates", row.id, format!("unknown band {}", row.band_id));
+                report.lose_adrift("LCRRates", row.id, format!("unknown band {}", row.band_id));
                 continue;
             }
         };
