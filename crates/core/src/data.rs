@@ -448,7 +448,9 @@ pub trait RoutingData {
     /// The `n`th override of `org_id` whose prefix is exactly the first `prefix_len` digits of
     /// `number`, by ID.
     fn override_rule(&self, org_id: u32, number: Key, prefix_len: u8, n: u32) -> Option<Override>;
-    /// Whether `org_id` may use a closed-loop carrier (`ClosedLoopCarriers`).
+    /// Whether `org_id` may use some closed-loop carrier (`ClosedLoopCarriers`).
+    fn in_closed_loops(&self, org_id: u32) -> bool;
+    /// Whether it may use this one.
     fn closed_loop_member(&self, org_id: u32, carrier: Index) -> bool;
     /// Whether the instant or the caller decides how a list stands: whether [`Self::settled`] need be
     /// asked.

@@ -62,7 +62,26 @@ fn walk<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
         list = data.settled(list, facts.at, &mut caller);
     }
     let entries = data.ranked_entries(list)?;
+    // Its own organisations have a closed loop before all others, wherever its price puts it.
+    if data.in_closed_loops(facts.org_id) && entries.iter().any(|entry| is_own(data, facts, entry))
+    {
+        return None;
+    }
     walk_entries(data, live, facts, entries, Centre::of(data, facts), places)
+}
+
+/// Whether the entry is of a closed loop that the call's organisation belongs to.
+fn is_own<D: RoutingData + ?Sized>(
+    data: &D,
+    facts: &CallFacts<'_>,
+    entry: &[u8; Ranked::BYTES],
+) -> bool {
+    match Ranked::of(entry) {
+        Some(Ranked { by: By::ClosedLoop(carrier), .. }) => {
+            data.closed_loop_member(facts.org_id, carrier)
+        }
+        _ => false,
+    }
 }
 
 /// The same of a list that was found. Apart, so that it has all registers to itself.
@@ -83,10 +102,7 @@ fn walk_entries<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
         let Ranked { rate, prefix_len, tied, by } = Ranked::of(entry)?;
         let (first, count) = match by {
             By::Gateways { first, count } => (first, count),
-            // Its own organisations have it before all others.
-            By::ClosedLoop(carrier) if data.closed_loop_member(facts.org_id, carrier) => {
-                return None;
-            }
+            // Of others: the call's own were looked for.
             By::ClosedLoop(_) => continue,
             By::Drawn(_) => return None,
         };

@@ -631,6 +631,12 @@ impl<B: AsRef<[u8]>> RoutingData for Snapshot<B> {
         Some(Override { id: u32_at(row, 12), carrier, action, priority })
     }
 
+    fn in_closed_loops(&self, org_id: u32) -> bool {
+        let at = self.lower_bound(Section::ClosedLoop, |row| u32_at(row, 0) < org_id);
+        let row = self.row(Section::ClosedLoop, at);
+        !row.is_empty() && u32_at(row, 0) == org_id
+    }
+
     fn closed_loop_member(&self, org_id: u32, carrier: Index) -> bool {
         let wanted = (org_id, carrier.0);
         let of = |row: &[u8]| (u32_at(row, 0), u32_at(row, 4));

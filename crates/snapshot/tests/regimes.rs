@@ -207,7 +207,11 @@ fn closed_loops_come_first_for_their_own_and_not_at_all_for_others() {
     assert_eq!((report.varying_lists, report.open_lists), (0, 0));
     assert_eq!(in_order(&data, BUILT, None), 3, "all but the private one");
     assert_eq!(order(&data, &at(BUILT)), [1]);
-    assert_eq!(order(&data, &CallFacts { org_id: 37, ..at(BUILT) }), [2, 1]);
+    let its_own = CallFacts { org_id: 37, ..at(BUILT) };
+    assert_eq!(order(&data, &its_own), [2, 1]);
+    // Also where a cheaper one would fill the attempts before its price is reached.
+    assert_eq!(order(&data, &CallFacts { max_attempts: 1, ..its_own }), [2]);
+    assert_eq!(order(&data, &CallFacts { max_attempts: 1, ..at(BUILT) }), [1]);
 }
 
 #[test]
