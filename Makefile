@@ -71,7 +71,7 @@ soak: ## Minutes under calls and faults, in full sizes: twenty kills, sixty snap
 .PHONY: oracle
 oracle: ## The fast engine against the slow one over the whole real numbering plan (minutes)
 	@pkg/setup.sh run
-	$(CARGO) test --locked --release -p fsx-snapshot --test oracle -- --ignored --nocapture
+	$(CARGO) test --locked --release -p fsx-snapshot --test oracle -- --ignored --nocapture --test-threads=1
 
 .PHONY: lint
 lint: ## Format, clippy and rustdoc, with warnings as errors; licences and bans where cargo-deny is installed

@@ -13,13 +13,17 @@ mod real;
 mod slow;
 mod world;
 
-use fsx_core::{CallFacts, Decision, data::RoutingData, decide};
+use fsx_core::{
+    CallFacts, Decision,
+    data::{LiveView, RoutingData},
+    decide,
+};
 use fsx_snapshot::{BuildSettings, IndexKind, Snapshot, build};
 use proptest::prelude::*;
 use world::World;
 
 /// The engine's answer in the oracle's words.
-fn fast<D: RoutingData>(data: &D, world: &World, facts: &CallFacts<'_>) -> slow::Answer {
+fn fast<D: RoutingData, L: LiveView>(data: &D, world: &L, facts: &CallFacts<'_>) -> slow::Answer {
     match decide(data, world, facts) {
         Decision::Reject { why, .. } => slow::Answer::Reject(why.cause()),
         Decision::Route(plan) => slow::Answer::Route(
