@@ -2,15 +2,17 @@
 //!
 //! One pass over the union of all carriers' prefixes, in key order. Prefixes nest, so a stack of
 //! open prefixes gives at every point the longest match of every carrier; what the lists hold is the
-//! matter of [`crate::lists`].
+//! matter of [`crate::lists`]. Three prefixes of four have a list that is there already, which the sum
+//! over its entries tells ([`Sums`]); only a new one is put together.
 
-use fsx_core::digits::Key;
+use fsx_core::{decide::MAX_CARRIERS, digits::Key};
 
 use crate::{
     BuildSettings,
+    hashed::{Sum, Sums},
     lists::{Entry, Lists, Ranks},
     regimes::Regimes,
-    vet::Model,
+    vet::{Model, Prefix},
 };
 
 /// Where a run of numbers begins and which list serves it.
@@ -41,53 +43,136 @@ impl CarrierSet {
     }
 }
 
+/// An open prefix.
 struct Node {
     end: Key,
-    entries: Vec<Entry>,
     line: u32,
+    sum: Sum,
+    /// Where in [`Open::own`] and [`Open::before`] its part begins.
+    own_from: usize,
+    before_from: usize,
+    /// Its list, once something new below it is to be put together.
+    entries: Option<Vec<Entry>>,
+}
+
+/// The open prefixes, one inside the other.
+struct Open {
+    nodes: Vec<Node>,
+    /// What each of them brings, and what it replaced.
+    own: Vec<Entry>,
+    before: Vec<Entry>,
+    /// The entry that each carrier has at this point.
+    now: [Entry; MAX_CARRIERS],
+    /// Vectors of prefixes that ended.
+    spare: Vec<Vec<Entry>>,
+    keep_shorter: bool,
+}
+
+impl Open {
+    fn new(line: u32, keep_shorter: bool) -> Self {
+        let mut now = [Entry::default(); MAX_CARRIERS];
+        for (entry, carrier) in now.iter_mut().zip(0..=u8::MAX) {
+            *entry = Entry::none_of(carrier);
+        }
+        let root = Node {
+            end: Key(u64::MAX),
+            line,
+            sum: Sum::default(),
+            own_from: 0,
+            before_from: 0,
+            entries: Some(Vec::new()),
+        };
+        let (own, before, spare) = (Vec::new(), Vec::new(), Vec::new());
+        Self { nodes: vec![root], own, before, now, spare, keep_shorter }
+    }
+
+    /// Opens a prefix; its line is known when its sum is.
+    fn begin(&mut self, prefix: Prefix, own: impl Iterator<Item = Entry>, sums: &Sums) -> Sum {
+        let mut sum = self.nodes.last().map_or_else(Sum::default, |around| around.sum);
+        let (own_from, before_from) = (self.own.len(), self.before.len());
+        for entry in own {
+            self.own.push(entry);
+            sum = sum.with(sums.of(entry));
+            if !self.keep_shorter {
+                // Of a carrier that had none, what stands for none.
+                let before = std::mem::replace(&mut self.now[usize::from(entry.carrier())], entry);
+                self.before.push(before);
+                sum = sum.without(sums.of(before));
+            }
+        }
+        let end = prefix.key.end(usize::from(prefix.len));
+        self.nodes.push(Node { end, line: 0, sum, own_from, before_from, entries: None });
+        sum
+    }
+
+    /// Ends every open prefix that does not reach `key`.
+    fn end(&mut self, intervals: &mut Vec<Interval>, key: Key) {
+        while self.nodes.len() > 1 && self.nodes.last().is_some_and(|node| node.end <= key) {
+            if let Some(ended) = self.nodes.pop()
+                && let Some(around) = self.nodes.last()
+            {
+                mark(intervals, ended.end, around.line);
+                self.own.truncate(ended.own_from);
+                for before in self.before.drain(ended.before_from..) {
+                    self.now[usize::from(before.carrier())] = before;
+                }
+                self.spare.extend(ended.entries);
+            }
+        }
+    }
+
+    /// The list of the innermost prefix, put together from those around it.
+    fn list(&mut self) -> &[Entry] {
+        let made = self.nodes.iter().rposition(|node| node.entries.is_some()).unwrap_or_default();
+        let mut own_to = self.own.len();
+        for at in (made + 1..self.nodes.len()).rev() {
+            let own = &mut self.own[self.nodes[at].own_from..own_to];
+            own.sort_unstable();
+            own_to = self.nodes[at].own_from;
+        }
+        for at in made + 1..self.nodes.len() {
+            let own_to = self.nodes.get(at + 1).map_or(self.own.len(), |inner| inner.own_from);
+            let own = &self.own[self.nodes[at].own_from..own_to];
+            let mut replaced = CarrierSet::default();
+            if !self.keep_shorter {
+                own.iter().for_each(|entry| replaced.insert(entry.carrier()));
+            }
+            let mut entries = self.spare.pop().unwrap_or_default();
+            let around = self.nodes[at - 1].entries.as_deref().unwrap_or_default();
+            merge(around, &replaced, own, &mut entries);
+            self.nodes[at].entries = Some(entries);
+        }
+        self.nodes.last().and_then(|node| node.entries.as_deref()).unwrap_or_default()
+    }
 }
 
 /// Builds the index over the rows for everyone. With `shorter_prefix` a list keeps all matching
 /// prefixes of a carrier instead of the longest.
 pub(crate) fn index(model: &Model<'_>, regimes: &Regimes, settings: &BuildSettings) -> Index {
-    let keep_shorter = settings.shorter_prefix;
-    let mut lists = Lists::new(Ranks::new(model, regimes), keep_shorter);
-    let root = Node { end: Key(u64::MAX), entries: Vec::new(), line: lists.line(&[]) };
-    let mut intervals = vec![Interval { low: Key(0), line: root.line }];
-    let mut open = vec![root];
-    // Closed nodes: the next to the right often has the very list of the last, and if not its vector.
-    let mut spare: Vec<Node> = Vec::new();
-    let (mut own, mut entries) = (Vec::new(), Vec::new());
+    let sums = Sums::new();
+    let mut lists = Lists::new(Ranks::new(model, regimes), settings.shorter_prefix);
+    let nothing = lists.store(Sum::default(), &[]);
+    let mut intervals = vec![Interval { low: Key(0), line: nothing }];
+    let mut open = Open::new(nothing, settings.shorter_prefix);
     let mut prefixes = 0;
     for rows in model.numbers.chunk_by(|a, b| a.prefix() == b.prefix()) {
         prefixes += 1;
         let prefix = rows[0].prefix();
-        close(&mut open, &mut intervals, prefix.key, &mut spare);
-        let mut replaced = CarrierSet::default();
-        own.clear();
-        for row in rows {
-            let rank = lists.rank(row.band);
-            own.push(Entry::new(rank, row.carrier(), prefix.len));
-            if !keep_shorter {
-                replaced.insert(row.carrier());
-            }
-        }
-        own.sort_unstable();
-        let parent = open.last().map(|node| node.entries.as_slice()).unwrap_or_default();
-        merge(parent, &replaced, &own, &mut entries);
-        let end = prefix.key.end(usize::from(prefix.len));
-        let node = match spare.pop() {
-            Some(last) if last.entries == entries => Node { end, ..last },
-            last => {
-                let line = lists.line(&entries);
-                let vector = last.map(|last| last.entries).unwrap_or_default();
-                Node { end, entries: std::mem::replace(&mut entries, vector), line }
-            }
+        open.end(&mut intervals, prefix.key);
+        let own =
+            rows.iter().map(|row| Entry::new(lists.rank(row.band), row.carrier(), prefix.len));
+        let sum = open.begin(prefix, own, &sums);
+        debug_assert_eq!(sum, sums.of_all(open.list(), settings.shorter_prefix));
+        let line = match lists.known(sum) {
+            Some(line) => line,
+            None => lists.store(sum, open.list()),
         };
-        mark(&mut intervals, prefix.key, node.line);
-        open.push(node);
+        mark(&mut intervals, prefix.key, line);
+        if let Some(node) = open.nodes.last_mut() {
+            node.line = line;
+        }
     }
-    close(&mut open, &mut intervals, Key(u64::MAX), &mut spare);
+    open.end(&mut intervals, Key(u64::MAX));
     Index { intervals, lists, prefixes }
 }
 
@@ -114,18 +199,6 @@ fn merge(parent: &[Entry], replaced: &CarrierSet, own: &[Entry], into: &mut Vec<
         } else {
             into[to] = entry;
             next = own.next();
-        }
-    }
-}
-
-/// Ends every open prefix that does not reach `key`.
-fn close(open: &mut Vec<Node>, intervals: &mut Vec<Interval>, key: Key, spare: &mut Vec<Node>) {
-    while open.len() > 1 && open.last().is_some_and(|node| node.end <= key) {
-        if let Some(ended) = open.pop()
-            && let Some(around) = open.last()
-        {
-            mark(intervals, ended.end, around.line);
-            spare.push(ended);
         }
     }
 }

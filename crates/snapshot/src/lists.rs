@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use fsx_core::data::Ranked;
 
 use crate::{
-    hashed,
+    hashed::{self, Sum},
     layout::{ALIGN, BY_CALLER, HEADER, NONE, OFFER, VARIES},
     regimes::{Course, Regimes},
     vet::{Carrier, Model},
@@ -21,12 +21,17 @@ const MOST_ROWS: usize = 1 << 24;
 
 /// One offer on a list in the making, in the order of the list: where its band stands among all
 /// (32 bits), its carrier (8), and the length of its prefix, long before short (8).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(crate) struct Entry(u64);
 
 impl Entry {
     pub(crate) fn new(rank: u32, carrier: u8, len: u8) -> Self {
         Self(u64::from(rank) << 16 | u64::from(carrier) << 8 | u64::from(u8::MAX - len))
+    }
+
+    /// What stands for an entry of a carrier that has none; no prefix is as long.
+    pub(crate) fn none_of(carrier: u8) -> Self {
+        Self::new(0, carrier, u8::MAX)
     }
 
     fn rank(self) -> usize {
@@ -35,6 +40,10 @@ impl Entry {
 
     pub(crate) fn carrier(self) -> u8 {
         (self.0 >> 8) as u8
+    }
+
+    pub(crate) fn word(self) -> u64 {
+        self.0
     }
 
     fn prefix_len(self) -> u8 {
@@ -257,10 +266,8 @@ pub(crate) struct Lists {
     pub(crate) varying: u64,
     /// Lists that are put in order call by call.
     pub(crate) open: u64,
-    /// A list by the hash of its entries; in the next slot where two lists share one.
-    known: HashMap<u64, Known, hashed::Build>,
-    /// The entries of all lists, one after another.
-    entries: Vec<Entry>,
+    /// The line of a list by the sum of its entries.
+    known: HashMap<Sum, u32, hashed::Build>,
     /// Lists of one variant, by hash, likewise; and rows of variants.
     placed: HashMap<u64, (u32, u32), hashed::Build>,
     rows: HashMap<u64, u32, hashed::Build>,
@@ -268,13 +275,6 @@ pub(crate) struct Lists {
     keep_shorter: bool,
     /// To be filled again and again.
     scratch: Vec<(u32, Placed)>,
-}
-
-/// A list that is stored: its line, and its entries among all.
-struct Known {
-    line: u32,
-    from: u32,
-    len: u32,
 }
 
 impl Lists {
@@ -285,7 +285,6 @@ impl Lists {
             varying: 0,
             open: 0,
             known: HashMap::default(),
-            entries: Vec::new(),
             placed: HashMap::default(),
             rows: HashMap::default(),
             ranks,
@@ -304,24 +303,19 @@ impl Lists {
         self.ranks.of_band[band as usize]
     }
 
-    /// The line of the list with these entries, which are in order.
-    pub(crate) fn line(&mut self, entries: &[Entry]) -> u32 {
-        let mut slot = hashed::row(entries, |entry| entry.0);
-        while let Some(known) = self.known.get(&slot) {
-            let (from, len) = (known.from as usize, known.len as usize);
-            if self.entries[from..from + len] == *entries {
-                return known.line;
-            }
-            slot = slot.wrapping_add(1);
-        }
-        let (from, len) = (self.entries.len() as u32, entries.len() as u32);
-        self.entries.extend_from_slice(entries);
+    /// The line of the list whose entries have this sum, where there is one already.
+    pub(crate) fn known(&self, sum: Sum) -> Option<u32> {
+        self.known.get(&sum).copied()
+    }
+
+    /// Keeps a new list, its entries in order, and gives its line.
+    pub(crate) fn store(&mut self, sum: Sum, entries: &[Entry]) -> u32 {
         let line = self.write(entries);
-        self.known.insert(slot, Known { line, from, len });
+        self.known.insert(sum, line);
         line
     }
 
-    /// Stores a list; how many of its entries are in their final order, or where its variants are, is
+    /// Writes a list; how many of its entries are in their final order, or where its variants are, is
     /// the second word of its header.
     fn write(&mut self, entries: &[Entry]) -> u32 {
         let (mut ranked, mut order) = (0, 0);
