@@ -179,7 +179,7 @@ pub fn build(rows: &Rows, settings: &BuildSettings) -> Result<Built, BuildError>
     report.bands = model.bands.len() as u32;
     report.rates = model.rates.len() as u32;
     report.gateways = model.gateways.len() as u32;
-    report.numbers = (model.numbers.len() + model.private.len()) as u64;
+    report.numbers = index.numbers + model.private.len() as u64;
     report.prefixes = index.prefixes;
     report.intervals = index.intervals.len() as u64;
     report.lists = index.lists.len();

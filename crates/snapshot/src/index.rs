@@ -12,7 +12,7 @@ use crate::{
     hashed::{Sum, Sums},
     lists::{Entry, Lists, Ranks},
     regimes::Regimes,
-    vet::{Model, Prefix},
+    vet::{Model, Prefix, PublicNumber},
 };
 
 /// Where a run of numbers begins and which list serves it.
@@ -27,6 +27,8 @@ pub(crate) struct Index {
     pub(crate) intervals: Vec<Interval>,
     pub(crate) lists: Lists,
     pub(crate) prefixes: u64,
+    /// Rows that they came of.
+    pub(crate) numbers: u64,
 }
 
 /// A set of carriers.
@@ -63,6 +65,8 @@ struct Open {
     before: Vec<Entry>,
     /// The entry that each carrier has at this point.
     now: [Entry; MAX_CARRIERS],
+    /// Sum and line of the prefix that ended last: often the next one has its very list.
+    last: (Sum, u32),
     /// Vectors of prefixes that ended.
     spare: Vec<Vec<Entry>>,
     keep_shorter: bool,
@@ -83,7 +87,8 @@ impl Open {
             entries: Some(Vec::new()),
         };
         let (own, before, spare) = (Vec::new(), Vec::new(), Vec::new());
-        Self { nodes: vec![root], own, before, now, spare, keep_shorter }
+        let last = (Sum::default(), line);
+        Self { nodes: vec![root], own, before, now, last, spare, keep_shorter }
     }
 
     /// Opens a prefix; its line is known when its sum is.
@@ -112,6 +117,7 @@ impl Open {
                 && let Some(around) = self.nodes.last()
             {
                 mark(intervals, ended.end, around.line);
+                self.last = (ended.sum, ended.line);
                 self.own.truncate(ended.own_from);
                 for before in self.before.drain(ended.before_from..) {
                     self.now[usize::from(before.carrier())] = before;
@@ -154,26 +160,34 @@ pub(crate) fn index(model: &Model<'_>, regimes: &Regimes, settings: &BuildSettin
     let nothing = lists.store(Sum::default(), &[]);
     let mut intervals = vec![Interval { low: Key(0), line: nothing }];
     let mut open = Open::new(nothing, settings.shorter_prefix);
-    let mut prefixes = 0;
-    for rows in model.numbers.chunk_by(|a, b| a.prefix() == b.prefix()) {
-        prefixes += 1;
-        let prefix = rows[0].prefix();
-        open.end(&mut intervals, prefix.key);
-        let own =
-            rows.iter().map(|row| Entry::new(lists.rank(row.band), row.carrier(), prefix.len));
-        let sum = open.begin(prefix, own, &sums);
-        debug_assert_eq!(sum, sums.of_all(open.list(), settings.shorter_prefix));
-        let line = match lists.known(sum) {
-            Some(line) => line,
-            None => lists.store(sum, open.list()),
-        };
-        mark(&mut intervals, prefix.key, line);
-        if let Some(node) = open.nodes.last_mut() {
-            node.line = line;
+    let (mut prefixes, mut numbers) = (0, 0);
+    let mut sorted = Vec::new();
+    for head in model.numbers.heads() {
+        model.numbers.sorted_into(head, &mut sorted);
+        numbers += sorted.len() as u64;
+        for rows in sorted.chunk_by(|a, b| a.prefix() == b.prefix()) {
+            prefixes += 1;
+            let prefix = rows[0].prefix();
+            open.end(&mut intervals, prefix.key);
+            let entry =
+                |row: &PublicNumber| Entry::new(lists.rank(row.band), row.carrier(), prefix.len);
+            let sum = open.begin(prefix, rows.iter().map(entry), &sums);
+            debug_assert_eq!(sum, sums.of_all(open.list(), settings.shorter_prefix));
+            let line = match open.last {
+                (last, line) if last == sum => line,
+                _ => match lists.known(sum) {
+                    Some(line) => line,
+                    None => lists.store(sum, open.list()),
+                },
+            };
+            mark(&mut intervals, prefix.key, line);
+            if let Some(node) = open.nodes.last_mut() {
+                node.line = line;
+            }
         }
     }
     open.end(&mut intervals, Key(u64::MAX));
-    Index { intervals, lists, prefixes }
+    Index { intervals, lists, prefixes, numbers }
 }
 
 /// Both in order into one, without those of the parent that are replaced.

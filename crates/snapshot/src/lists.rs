@@ -81,6 +81,17 @@ pub(crate) struct Ranks {
     costs: Vec<u32>,
     /// By carrier: what stands of it in an entry with a rate.
     servers: Vec<Server>,
+    /// By place: a settled band's entry in a list, and the number for its cost.
+    settled: Vec<Settled>,
+    /// From which place on bands are dead.
+    dead_from: usize,
+}
+
+/// What a list says of a band that has one rate whatever the call, but for the length of the prefix.
+#[derive(Clone, Copy, Default)]
+struct Settled {
+    entry: u64,
+    cost: u32,
 }
 
 impl Ranks {
@@ -163,7 +174,15 @@ impl Ranks {
             }
             number_costs(rates.iter().map(|&(.., at)| at), cost, &mut costs);
         }
-        let servers = (model.carriers.iter().zip(0u16..)).map(Server::of).collect();
+        let servers: Vec<Server> = (model.carriers.iter().zip(0u16..)).map(Server::of).collect();
+        let settled = terms.iter().zip(&bands).map(|(terms, &band)| {
+            let Terms::Settled { rate } = *terms else { return Settled::default() };
+            let carrier = model.bands[band as usize].carrier as usize;
+            let server = servers.get(carrier).copied().unwrap_or_default();
+            Settled { entry: entry_of(rate, server, 0), cost: costs[rate as usize] }
+        });
+        let settled = settled.collect();
+        let dead_from = terms.partition_point(|terms| *terms != Terms::Dead);
         Self {
             of_band,
             bands,
@@ -175,6 +194,8 @@ impl Ranks {
             places,
             costs,
             servers,
+            settled,
+            dead_from,
         }
     }
 
@@ -193,7 +214,7 @@ impl Ranks {
 }
 
 /// Who serves, as an entry with a rate says it ([`Ranked::of`] reads it).
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Server {
     /// First gateway row, or the carrier.
     at: u16,
@@ -330,43 +351,34 @@ impl Lists {
                 None => self.open += 1,
             },
             Terms::Settled { .. } | Terms::Dead => {
-                let usable = |entry: &&Entry| self.ranks.terms[entry.rank()] != Terms::Dead;
-                ranked = entries.iter().take_while(usable).count();
+                // They are in order of place.
+                ranked = entries.partition_point(|entry| entry.rank() < self.ranks.dead_from);
                 order = ranked as u32;
             }
         }
         let from = self.bytes.len();
         let rows = entries.len() + 1;
         self.bytes.resize((from + rows * OFFER).next_multiple_of(ALIGN), 0);
-        let mut bytes = std::mem::take(&mut self.bytes);
-        let mut places = bytes[from..].as_chunks_mut::<OFFER>().0.iter_mut();
-        let mut put = |row: [u8; OFFER]| {
-            if let Some(place) = places.next() {
-                *place = row;
+        let (head, places) = self.bytes[from..].as_chunks_mut::<OFFER>().0.split_at_mut(1);
+        head[0] = header(entries.len(), order).to_le_bytes();
+        let (settled, open) = entries.split_at(ranked);
+        // Neighbours of one cost say so, each of the other.
+        let mut before = None;
+        for at in 0..settled.len() {
+            let Settled { entry, cost } = self.ranks.settled[settled[at].rank()];
+            let tied = before == Some(cost);
+            if tied {
+                places[at - 1][LAST] |= Ranked::TIED;
             }
-        };
-        put(header(entries.len(), order));
-        let rate = |at: usize| {
-            let entry = entries[..ranked].get(at)?;
-            self.ranks.rate(self.ranks.terms[entry.rank()], 0, 0)
-        };
-        let (mut before, mut here) = (None, rate(0));
-        for (at, entry) in entries.iter().enumerate() {
-            let after = rate(at + 1);
-            match here {
-                Some(rate) => {
-                    let server = self.server([before, here, after], entry.carrier());
-                    put(entry_of(rate, server, entry.prefix_len()));
-                }
-                None => {
-                    let band = self.ranks.bands[entry.rank()];
-                    let server = Server { at: entry.carrier().into(), gateways: 0, flags: 0 };
-                    put(entry_of(band, server, entry.prefix_len()));
-                }
-            }
-            (before, here) = (here, after);
+            let entry = entry | u64::from(last_of(settled[at].prefix_len(), tied)) << 56;
+            places[at] = entry.to_le_bytes();
+            before = Some(cost);
         }
-        self.bytes = bytes;
+        for (entry, place) in open.iter().zip(&mut places[ranked..]) {
+            let band = self.ranks.bands[entry.rank()];
+            let server = Server { at: entry.carrier().into(), ..Server::default() };
+            *place = entry_of(band, server, entry.prefix_len()).to_le_bytes();
+        }
         line_at(from)
     }
 
@@ -440,13 +452,14 @@ impl Lists {
         }
         placed.sort_unstable();
         let from = self.bytes.len();
-        self.bytes.extend_from_slice(&header(placed.len(), placed.len() as u32));
+        let head = header(placed.len(), placed.len() as u32);
+        self.bytes.extend_from_slice(&head.to_le_bytes());
         for at in 0..placed.len() {
             let (_, (rate, carrier, prefix_len)) = placed[at];
             let other = |at: Option<usize>| placed.get(at?).map(|(_, (rate, ..))| *rate);
             let neighbours = [other(at.checked_sub(1)), Some(rate), other(at.checked_add(1))];
             let server = self.server(neighbours, carrier);
-            self.bytes.extend_from_slice(&entry_of(rate, server, prefix_len));
+            self.bytes.extend_from_slice(&entry_of(rate, server, prefix_len).to_le_bytes());
         }
         self.scratch = placed;
         // Written first and looked up then: most are new, and no copy of them has to be kept.
@@ -475,14 +488,21 @@ fn line_at(from: usize) -> u32 {
 }
 
 /// The head of a list.
-fn header(count: usize, order: u32) -> [u8; OFFER] {
-    (count as u64 | u64::from(order) << 32).to_le_bytes()
+fn header(count: usize, order: u32) -> u64 {
+    count as u64 | u64::from(order) << 32
+}
+
+/// Which byte of an entry has flags and the length of the prefix.
+const LAST: usize = OFFER - 1;
+
+/// What that byte says beside the server's flags.
+fn last_of(prefix_len: u8, tied: bool) -> u8 {
+    prefix_len << 4 | if tied { Ranked::TIED } else { 0 }
 }
 
 /// One entry of a list.
-fn entry_of(at: u32, server: Server, prefix_len: u8) -> [u8; OFFER] {
+fn entry_of(at: u32, server: Server, prefix_len: u8) -> u64 {
     let Server { at: first, gateways, flags } = server;
     let last = flags | prefix_len << 4;
-    (u64::from(at) | u64::from(first) << 32 | u64::from(gateways) << 48 | u64::from(last) << 56)
-        .to_le_bytes()
+    u64::from(at) | u64::from(first) << 32 | u64::from(gateways) << 48 | u64::from(last) << 56
 }

@@ -13,7 +13,7 @@ mod rules;
 
 use std::collections::HashSet;
 
-pub(crate) use model::{ABand, Band, Carrier, Gateway, Model, Prefix, Rate, Rewrite};
+pub(crate) use model::{ABand, Band, Carrier, Gateway, Model, Prefix, PublicNumber, Rate, Rewrite};
 
 use crate::{BuildError, BuildSettings, Report, rows::Rows};
 use carriers::{vet_bands, vet_carriers};

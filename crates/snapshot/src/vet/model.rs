@@ -7,6 +7,7 @@ use fsx_core::{
     money::Tariff,
 };
 
+use super::order::PublicNumbers;
 use crate::rows::GatewayRow;
 
 pub(crate) struct Carrier {
@@ -118,11 +119,6 @@ impl PublicNumber {
         self.order as u8
     }
 
-    /// Prefix, carrier and ID as one number, which is quick to compare.
-    pub(crate) fn whole_order(&self) -> u128 {
-        u128::from(self.order) << 32 | u128::from(self.id)
-    }
-
     /// Prefix and carrier at once.
     pub(crate) fn order(&self) -> u64 {
         self.order
@@ -180,8 +176,7 @@ pub(crate) struct Model<'a> {
     pub(crate) bands: Vec<Band<'a>>,
     pub(crate) rates: Vec<Rate>,
     pub(crate) gateways: Vec<Gateway>,
-    /// Sorted; at most one row for a carrier and prefix.
-    pub(crate) numbers: Vec<PublicNumber>,
+    pub(crate) numbers: PublicNumbers,
     /// Sorted; at most one row for an organisation, carrier and prefix.
     pub(crate) private: Vec<Number>,
     pub(crate) overrides: Vec<Override>,

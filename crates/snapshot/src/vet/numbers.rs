@@ -7,7 +7,7 @@ use fsx_core::digits::{E164, Key};
 use super::{
     carriers::{Target, Targets},
     model::{Band, Carrier, Number, Prefix, PublicNumber},
-    order::in_order,
+    order::PublicNumbers,
 };
 use crate::{
     BuildError, BuildSettings, Lost, Report,
@@ -18,13 +18,13 @@ use crate::{
 #[inline]
 pub(super) fn prefix_of(row: &NumberRow) -> Option<Prefix> {
     // A prefix is read as a number is: all its digits at once.
-    let digits = E164::new(row.number?.as_bytes())?;
+    let digits = E164::new(row.number.as_ref()?.as_bytes())?;
     Some(Prefix { key: digits.key(), len: digits.len() as u8 })
 }
 
 /// What number rows came to.
 pub(super) struct Numbers {
-    pub(super) everyone: Vec<PublicNumber>,
+    pub(super) everyone: PublicNumbers,
     pub(super) private: Vec<Number>,
     pub(super) retail: Vec<Number>,
 }
@@ -36,7 +36,7 @@ pub(super) fn vet_numbers(
     band_at: &Targets,
     report: &mut Report,
 ) -> Numbers {
-    let mut numbers = Vec::with_capacity(rows.numbers.len());
+    let mut numbers = PublicNumbers::with_capacity(rows.numbers.len());
     let (mut private, mut retail) = (Vec::new(), Vec::new());
     for row in &rows.numbers {
         let band = match band_at.get(row.band_id) {
@@ -74,11 +74,9 @@ pub(super) fn vet_numbers(
             private.push(number);
         }
     }
-    let mut numbers = in_order(numbers);
     private.sort();
     retail.sort_by_key(|number| (number.carrier, *number));
     // Same prefix and carrier: the lower ID stays (step 5).
-    numbers.dedup_by_key(|number| number.order());
     private.dedup_by_key(|number| (number.org_id, number.prefix, number.carrier));
     retail.dedup_by_key(|number| (number.carrier, number.org_id, number.prefix));
     Numbers { everyone: numbers, private, retail }
@@ -90,18 +88,15 @@ pub(super) fn refuse_lost_carriers(
     rows: &Rows,
     carriers: &[Carrier],
     bands: &[Band<'_>],
-    numbers: &[PublicNumber],
+    numbers: &PublicNumbers,
     private: &[Number],
     report: &Report,
 ) -> Result<(), BuildError> {
     if report.lost_rows == 0 {
         return Ok(());
     }
-    let mut has_numbers = vec![false; carriers.len()];
+    let mut has_numbers: Vec<bool> = (0..carriers.len()).map(|at| numbers.any_of(at)).collect();
     let mut has_rates = vec![false; carriers.len()];
-    for number in numbers {
-        has_numbers[usize::from(number.carrier())] = true;
-    }
     for number in private {
         has_numbers[number.carrier as usize] = true;
     }
