@@ -224,7 +224,7 @@ fn emergency_routing(
         Verdict::Route(attempts)
     } else {
         let why = Reject::NoEmergencyGateway;
-        Verdict::Reject { cause: why.cause(), reason: why.reason().to_owned(), why: Some(why) }
+        Verdict::Reject { cause: why.cause(), reason: why.to_string(), why: Some(why) }
     };
     Routing {
         facts,
@@ -286,7 +286,7 @@ fn ordinary(world: &World, data: Option<Data>, facts: Facts) -> Routing {
             generation,
             number.map(|number| number.to_string()),
             false,
-            Verdict::Reject { cause: why.cause(), reason: why.reason().to_owned(), why: Some(why) },
+            Verdict::Reject { cause: why.cause(), reason: why.to_string(), why: Some(why) },
         ),
     };
     Routing {

@@ -281,7 +281,7 @@ pub(crate) fn write_reject(
         attempts: 0,
         decision: "reject",
         cause: Some(why.cause()),
-        reason: why.reason(),
+        reason: &why.to_string(),
         generation,
         called: number.as_ref().map_or(&*dialled, |n| n.as_str()),
         org: facts.org_id,

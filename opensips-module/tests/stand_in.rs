@@ -285,7 +285,7 @@ fn refusals_carry_their_cause() {
     let mut host = run(dir.path(), &Start { params: &params, ..Start::default() });
     for (number, cause, reason) in [
         ("", "28", "invalid number"),
-        ("07900900123", "21", "blocked by dialling rule"),
+        ("07900900123", "21", "blocked by dialling rule 9"),
         ("+33123456789", "3", "no carrier sells this destination"),
     ] {
         let result = host.route(number, "37");

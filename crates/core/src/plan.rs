@@ -163,7 +163,8 @@ impl Reject {
         }
     }
 
-    /// The reason in words, as it stands in JSON answers.
+    /// The reason in words that are the same for all calls of a kind; with the row that it is about it
+    /// displays itself, as JSON answers have it.
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
@@ -173,6 +174,16 @@ impl Reject {
             Self::NoRoute => "no carrier sells this destination",
             Self::NoGateway => "no gateway available",
             Self::NoEmergencyGateway => "no emergency gateway for this country",
+        }
+    }
+}
+
+impl core::fmt::Display for Reject {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.reason())?;
+        match self {
+            Self::Blocked { rule_id } => write!(f, " {rule_id}"),
+            _ => Ok(()),
         }
     }
 }

@@ -170,7 +170,7 @@ impl RouteAnswer {
                 answer.number = number.map_or_else(dialled, |n| n.to_string());
                 answer.decision = "reject".to_owned();
                 answer.cause = Some(why.cause());
-                answer.reason = Some(why.reason().to_owned());
+                answer.reason = Some(why.to_string());
             }
         }
         answer

@@ -256,6 +256,12 @@ fn what_the_deck_says_and_what_it_does() {
     );
     assert_eq!(planned.notes.len(), 1, "{:?}", planned.notes);
     assert!(planned.notes[0].reason.contains("called an increase"), "{:?}", planned.notes);
+    // A dialling prefix left on a code routes nothing, and says so once.
+    let dialled = deck("code,rate\n61,0.02\n0044,0.02\n011861,0.02\n", &settings());
+    let planned = plan(dialled, &state, PlanSettings { full: false, now: NOW, effective: NOW });
+    assert_eq!(planned.notes.len(), 1, "{:?}", planned.notes);
+    let note = &planned.notes[0];
+    assert!(note.row == 3 && note.reason.ends_with("is it dialled so? 2 such rows"), "{note:?}");
     // Ends that are still to come change nothing yet.
     let later = deck("code,rate,status,effective\n44,,closed,2026-03-01\n", &settings());
     let planned = plan(later, &state, PlanSettings { full: false, now: NOW, effective: NOW });

@@ -100,6 +100,15 @@ async fn one_question_has_the_contracts_answer() {
     // The spend that the table has: 42 is at its limit, and may call for help all the same.
     let answer = asked(&["2025550123", "--org", "42", "--db", &url, "--at", at]).await;
     assert_eq!((answer.cause, answer.reason.as_deref()), (Some(21), Some("spend limit reached")));
+    // What a dialling rule forbids names the rule.
+    let mut conn = open(&url.parse().expect("an address"), db::Access::ReadWrite).await;
+    let rule =
+        "INSERT INTO DiallingRules (ID, OrgID, Pattern, Action) VALUES (77, 0, '^4490', 'BLOCK')";
+    testing::run(&mut conn, rule).await;
+    conn.close().await;
+    let answer = asked(&["0905550123", "--db", &url, "--at", at, "--country", "gb"]).await;
+    let said = (answer.cause, answer.reason.as_deref());
+    assert_eq!(said, (Some(21), Some("blocked by dialling rule 77")));
     let answer = asked(&["999", "--org", "42", "--country", "gb", "--db", &url, "--at", at]).await;
     assert!(answer.emergency && answer.routes.len() == 2, "{answer:?}");
 }

@@ -53,6 +53,7 @@ pub fn plan(mut deck: Deck, state: &State, settings: PlanSettings) -> Planned {
     for of_code in entries.chunk_by(|a, b| a.code == b.code) {
         run.code(of_code, &mut coded, &mut ended);
     }
+    run.look_for_zeros(&entries);
     run.missing(&entries, &mut ended);
     run.bands(coded, &ended);
     run.ends(&ended);
@@ -88,6 +89,18 @@ impl Run<'_> {
 
     fn name(&self, at: u32) -> String {
         self.deck.names.get(at as usize).cloned().unwrap_or_default()
+    }
+
+    /// Codes with a dialling prefix left on them are no fault of their rows, but route nothing.
+    fn look_for_zeros(&mut self, entries: &[Entry]) {
+        let zeros = || entries.iter().filter(|entry| entry.code.as_str().starts_with('0'));
+        if let Some(first) = zeros().min_by_key(|entry| entry.row) {
+            let (code, all) = (first.code, zeros().count());
+            let reason = format!(
+                "code {code} begins with 0, which no number in E.164 does: is it dialled so? {all} such rows"
+            );
+            self.planned.notes.push(Rejected { row: first.row, reason });
+        }
     }
 
     /// All rows of one code.

@@ -167,7 +167,7 @@ pub(super) fn answer<D: RoutingData + ?Sized>(
             out.extend_from_slice(b"\",\"decision\":\"reject\",\"cause\":");
             whole(u64::from(why.cause()), out);
             out.extend_from_slice(b",\"reason\":");
-            text(why.reason(), out);
+            text(&why.to_string(), out);
             out.extend_from_slice(b",\"routes\":[]");
         }
     }
