@@ -211,8 +211,9 @@ impl<D> HolderOf<D> {
 impl<D: Published> HolderOf<D> {
     /// Adopts the file at `path` if it is another than the one in hand, and sound.
     ///
-    /// `expected` is the live table's generation where there is one: when the data in hand has it, not
-    /// even the path is looked at. A sound file of another generation than expected is adopted all the
+    /// `expected` is the live table's generation where there is one: when the data in hand has it, a path
+    /// that names no other file is left alone. Another file is looked at all the same: whoever begins
+    /// anew, or copies files, may publish one of the same number. A sound file of another generation than expected is adopted all the
     /// same, since the publisher renames first and announces after.
     ///
     /// Data whose file was cut or edited in its place is let go of, unless what stands there is sound: it
@@ -230,9 +231,10 @@ impl<D: Published> HolderOf<D> {
         let damaged = current
             .as_ref()
             .is_some_and(|c| c.data.file().is_some_and(|file| file.lost() || file.edited(&c.path)));
-        if !damaged
-            && expected.is_some_and(|g| current.as_ref().is_some_and(|c| c.generation() == g))
-        {
+        let is_expected = |c: &Arc<Loaded<D>>| {
+            expected == Some(c.generation()) && FileId::of(path).map_or(true, |id| id == c.file)
+        };
+        if !damaged && current.as_ref().is_some_and(is_expected) {
             return Refresh::Same;
         }
         match self.look(path, &mut refused) {

@@ -73,6 +73,19 @@ fn the_expected_generation_in_hand_asks_nothing() {
 }
 
 #[test]
+fn another_file_of_the_same_number_is_adopted() {
+    let at = fixture();
+    let holder = Holder::new();
+    publish(&at.path, &snapshot(7));
+    holder.refresh(&at.path, None);
+    // Somebody began anew: his seventh is not ours, whatever the live table says.
+    fs::remove_file(&at.path).expect("removes");
+    publish(&at.path, &snapshot(7));
+    assert_eq!(holder.refresh(&at.path, Some(7)), Refresh::Swapped { from: 7, to: 7 });
+    assert_eq!(holder.refresh(&at.path, Some(7)), Refresh::Same);
+}
+
+#[test]
 fn a_publisher_may_go_back() {
     let at = fixture();
     let holder = Holder::new();

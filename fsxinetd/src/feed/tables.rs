@@ -334,6 +334,8 @@ fn fx(read: &mut Read, settings: &ReadSettings, c: Cells<'_, '_>) -> Taken {
         None => settings.at,
         text => instant(text).map_err(|reason| (0, format!("{currency}: AsOf {reason}")))?,
     };
+    // A date to come, by a slip or another host's clock, makes it no fresher than one of now.
+    let as_of = as_of.min(settings.at);
     if settings.at - as_of > settings.fx_max_age_s {
         read.stale_fx.push(currency);
     } else {

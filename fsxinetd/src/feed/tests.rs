@@ -55,6 +55,22 @@ fn plan(data: &impl RoutingData, number: &str, org: u32) -> Vec<(u32, u32, Strin
 }
 
 #[tokio::test]
+async fn a_date_to_come_makes_an_exchange_rate_no_fresher() {
+    let dir = tempfile::tempdir().expect("dir");
+    let mut conn = filled(&sqlite_url(dir.path()), SAMPLE).await;
+    let mut until = async |as_of: &str| {
+        let sql = format!("UPDATE FxRates SET AsOf = '{as_of}' WHERE Currency = 'EUR'");
+        testing::run(&mut conn, &sql).await;
+        let read = read_at(&mut conn, AT).await;
+        read.rows.fx.iter().find(|row| row.currency == "EUR").and_then(|row| row.until)
+    };
+    let now = until("2026-01-20 10:00:00").await;
+    assert!(now.is_some_and(|until| until > AT), "{now:?}");
+    assert_eq!(until("2031-01-01 00:00:00").await, now);
+    assert!(until("2026-01-20 09:59:00").await < now);
+}
+
+#[tokio::test]
 async fn what_the_tables_say_is_what_is_decided() {
     let dir = tempfile::tempdir().expect("dir");
     let mut conn = filled(&sqlite_url(dir.path()), SAMPLE).await;
