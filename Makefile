@@ -71,6 +71,7 @@ soak: ## Minutes under calls and faults, in full sizes: twenty kills, sixty snap
 .PHONY: oracle
 oracle: ## The fast engine against the slow one over the whole real numbering plan (minutes)
 	@pkg/setup.sh run
+	FSX_ORACLE_CASES=10000 $(CARGO) test --locked --release -p fsx-snapshot --test oracle -- same_answer
 	$(CARGO) test --locked --release -p fsx-snapshot --test oracle -- --ignored --nocapture --test-threads=1
 
 .PHONY: lint

@@ -49,8 +49,13 @@ fn settings(index: IndexKind, shorter_prefix: bool) -> BuildSettings {
     BuildSettings { home_country, shorter_prefix, index, built_at, ..BuildSettings::default() }
 }
 
+/// How many random decks; `make oracle` asks for more of them than every `make test` has time for.
+fn cases() -> u32 {
+    std::env::var("FSX_ORACLE_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(400)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn same_answer_as_the_slow_engine(
