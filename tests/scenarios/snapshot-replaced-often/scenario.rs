@@ -36,7 +36,7 @@ fn replaced(scenario: &str, times: u32) {
         // Still the cheaper carrier: only its price moves.
         rig.daemon()
             .deck
-            .run(&format!("UPDATE LCRRates SET Rate = '0.012{round:02}' WHERE ID = 20001"));
+            .run(&format!("UPDATE LCRRates SET Rate = '0.011{round:02}' WHERE ID = 20001"));
         generation = rig.wait_for_generation_after(generation, Duration::from_secs(10));
         // Calls of each generation, so that none is passed over.
         rig.more_calls(3001, 15);
