@@ -167,11 +167,18 @@ impl Line {
     /// # Errors
     /// [`Lost`].
     pub async fn ask(&self, bytes: Vec<u8>, wait: Duration) -> Result<Frame, Lost> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, mut answer) = oneshot::channel();
         if self.orders.send(Order { bytes, wait, reply }).await.is_err() {
             return Err(Lost::Gone);
         }
-        match tokio::time::timeout(wait + SLACK, answer).await {
+        let answered = tokio::select! {
+            biased;
+            answered = tokio::time::timeout(wait + SLACK, &mut answer) => answered,
+            // An order that came while the queue was being let go of stays in it, neither answered
+            // nor dropped, for as long as there is a line. What was answered before that counts.
+            () = self.orders.closed() => return answer.try_recv().unwrap_or(Err(Lost::Gone)),
+        };
+        match answered {
             Ok(Ok(said)) => said,
             Ok(Err(_)) => Err(Lost::Gone),
             Err(_) => Err(Lost::Silent(wait)),
@@ -239,5 +246,40 @@ pub(super) struct Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.deadline.move_to(Instant::now() + self.left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ends() -> (Line, Orders) {
+        let manners = Manners::from(&config::Policy::default());
+        line(&ChannelData::default(), Arc::new(manners))
+    }
+
+    /// How long a reply may take here: the end has to be seen long before.
+    const WAIT: Duration = Duration::from_secs(2);
+
+    #[tokio::test]
+    async fn an_order_that_is_left_when_the_conversation_ends_is_over() {
+        let (line, mut orders) = ends();
+        let asked = tokio::spawn(async move { line.ask(Vec::new(), WAIT).await });
+        // Taken and never answered: what a queue does to an order that came while it was being let go of.
+        let left = orders.queue.recv().await.expect("an order");
+        drop(orders);
+        assert_eq!(asked.await.expect("no panic").err(), Some(Lost::Gone));
+        drop(left);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_end_of_a_conversation_never_looks_like_silence() {
+        for _ in 0..20_000 {
+            let (line, orders) = ends();
+            let ended = tokio::spawn(async move { drop(orders) });
+            let said = line.ask(Vec::new(), WAIT).await;
+            assert_eq!(said.err(), Some(Lost::Gone));
+            ended.await.expect("no panic");
+        }
     }
 }
