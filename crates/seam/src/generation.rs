@@ -213,8 +213,8 @@ impl<D: Published> HolderOf<D> {
     ///
     /// `expected` is the live table's generation where there is one: when the data in hand has it, a path
     /// that names no other file is left alone. Another file is looked at all the same: whoever begins
-    /// anew, or copies files, may publish one of the same number. A sound file of another generation than expected is adopted all the
-    /// same, since the publisher renames first and announces after.
+    /// anew, or copies files, may publish one of the same number. A sound file of another generation
+    /// than expected is adopted too, since the publisher renames first and announces after.
     ///
     /// Data whose file was cut or edited in its place is let go of, unless what stands there is sound: it
     /// is then adopted like any other. That is found out by one look at the path each time.

@@ -2,13 +2,11 @@
 //!
 //! Whoever uses one compares what it finds with what it looked for, and goes to the next key where
 //! they differ; so a poor hash costs time, never an answer. The words come from our own rows, not
-//! from an enemy who picks them. The one exception is [`Sum`], which stands for what it was made of.
+//! from an enemy who picks them.
 
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::lists::Entry;
-
-/// For `HashMap<u64, _, Build>` and by [`Sum`].
+/// For `HashMap<u64, _, Build>`, and for keys that are sums of 128 bits ([`crate::sums`]).
 pub(crate) type Build = BuildHasherDefault<Hashed>;
 
 /// Takes one word and leaves it as it is.
@@ -27,54 +25,6 @@ impl Hasher for Hashed {
     }
     fn write_u128(&mut self, word: u128) {
         self.0 = word as u64 ^ (word >> 64) as u64;
-    }
-}
-
-/// What stands for a set of entries: 128 bits under a key that is drawn for each build, so neither
-/// chance (1 in 10^26 for a million lists) nor a carrier's own deck makes two sets alike.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub(crate) struct Sum(u128);
-
-impl Sum {
-    /// With one more entry, by its own sum.
-    pub(crate) fn with(self, entry: Self) -> Self {
-        Self(self.0.wrapping_add(entry.0))
-    }
-
-    /// Without one that is in it.
-    pub(crate) fn without(self, entry: Self) -> Self {
-        Self(self.0.wrapping_sub(entry.0))
-    }
-}
-
-/// The key that sums are made under.
-pub(crate) struct Sums([u64; 4]);
-
-impl Sums {
-    pub(crate) fn new() -> Self {
-        let keys = RandomState::new();
-        Self([1u8, 2, 3, 4].map(|at| keys.hash_one(at)))
-    }
-
-    /// The sum of one entry.
-    pub(crate) fn of(&self, entry: Entry) -> Sum {
-        let [a, b, c, d] = self.0;
-        // Each half is folded from a product, as wyhash does: sums of such are not sums of the words.
-        let half = |mask: u64, by: u64| {
-            let product = u128::from(entry.word() ^ mask) * u128::from(by | 1);
-            product as u64 ^ (product >> 64) as u64
-        };
-        Sum(u128::from(half(a, b)) << 64 | u128::from(half(c, d)))
-    }
-
-    /// The sum of a whole list, as it comes about by adding one prefix after another: an entry that
-    /// replaced what a carrier had, or had not, took that away.
-    pub(crate) fn of_all(&self, entries: &[Entry], keep_shorter: bool) -> Sum {
-        entries.iter().fold(Sum::default(), |sum, &entry| {
-            let sum = sum.with(self.of(entry));
-            let none = Entry::none_of(entry.carrier());
-            if keep_shorter { sum } else { sum.without(self.of(none)) }
-        })
     }
 }
 

@@ -9,9 +9,9 @@ use fsx_core::{decide::MAX_CARRIERS, digits::Key};
 
 use crate::{
     BuildSettings,
-    hashed::{Sum, Sums},
     lists::{Entry, Lists, Ranks},
     regimes::Regimes,
+    sums::{Sum, Sums},
     vet::{Model, Prefix, PublicNumber},
 };
 

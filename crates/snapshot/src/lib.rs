@@ -19,6 +19,7 @@ mod read;
 mod regimes;
 mod report;
 pub mod rows;
+mod sums;
 mod vet;
 
 pub use build::{BuildError, BuildSettings, Built, IndexKind, build};

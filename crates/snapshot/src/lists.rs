@@ -10,9 +10,10 @@ use std::collections::HashMap;
 use fsx_core::data::Ranked;
 
 use crate::{
-    hashed::{self, Sum},
+    hashed,
     layout::{ALIGN, BY_CALLER, HEADER, NONE, OFFER, VARIES},
     regimes::{Course, Regimes},
+    sums::Sum,
     vet::{Carrier, Model},
 };
 

@@ -50,7 +50,7 @@ fn pick<T: Copy>(seed: u64, from: &[T]) -> T {
 enum Kind {
     /// Of every kind. Overrides that hold for everyone send every call the long way.
     Every,
-    /// Nothing that all calls have to go the long way for: most end the short way.
+    /// Nothing that all calls have to go the long way for: over a fifth end the short way.
     Short,
 }
 
