@@ -8,16 +8,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use fsx_wire::message::WireFacts;
-use mlua::{Error, Lua, LuaSerdeExt as _, MultiValue, Table, Value, Variadic};
+use mlua::{Error, Lua, Table, Value, Variadic};
 
 use super::api::catalogue::{self, Function};
 use super::api::{self, LogLevel};
 use super::files;
 use super::freeswitch;
 use super::parts;
+use super::routes;
 use super::run::Run;
-use super::shows;
 
 /// The catalogue by name: every host call looks here.
 static BY_NAME: LazyLock<HashMap<&'static str, &'static Function>> =
@@ -125,13 +124,7 @@ pub(super) fn install(lua: &Lua, current: &Current) -> mlua::Result<()> {
 /// `fsx`: our own names.
 fn fsx(lua: &Lua, current: &Current) -> mlua::Result<Table> {
     let fsx = lua.create_table()?;
-    let run = current.clone();
-    fsx.set(
-        "route",
-        lua.create_function(move |lua, question: Option<Table>| {
-            route(lua, &*run.enter(lua, "fsx.route")?, question)
-        })?,
-    )?;
+    fsx.set("route", routes::install(lua, current)?)?;
     let run = current.clone();
     fsx.set(
         "log",
@@ -205,113 +198,4 @@ fn print(lua: &Lua, current: &Current) -> mlua::Result<mlua::Function> {
         run.enter(lua, "print")?.log(LogLevel::Info, &words.join("\t"));
         Ok(())
     })
-}
-
-/// `fsx.route{…}`: the engine's answer as a table; nil and a reason before any data is published.
-fn route(lua: &Lua, run: &Run, question: Option<Table>) -> mlua::Result<MultiValue> {
-    let mut facts = WireFacts { vars: Default::default(), ..run.call.facts.clone() };
-    let mut why = false;
-    if let Some(question) = question {
-        for pair in question.pairs::<String, Value>() {
-            let (name, value) = pair?;
-            fact(lua, run, &mut facts, &mut why, &name, value)
-                .map_err(|e| Error::runtime(format!("fsx.route: {name}: {e}")))?;
-        }
-    }
-    match run.world.route(&run.asker, &facts, why) {
-        Ok(answer) => {
-            run.give(&answer.routes);
-            let options = mlua::serde::ser::Options::new()
-                .set_array_metatable(false)
-                .serialize_none_to_null(false)
-                .serialize_unit_to_null(false);
-            let answer = lua.to_value_with(&answer, options)?;
-            Ok(MultiValue::from_iter([answer]))
-        }
-        Err(no_data) => {
-            let reason = Value::String(lua.create_string(no_data.to_string())?);
-            Ok(MultiValue::from_iter([Value::Nil, reason]))
-        }
-    }
-}
-
-/// What an organisation may choose only where the operator lets it, or where it is the call's own.
-fn choice(run: &Run, name: &str, value: String, own: Option<&str>) -> Result<String, String> {
-    if !run.bundle.trusted() && own != Some(value.as_str()) {
-        run.world.allowances().may_ask(name, &value)?;
-    }
-    Ok(value)
-}
-
-fn fact(
-    lua: &Lua,
-    run: &Run,
-    facts: &mut WireFacts,
-    why: &mut bool,
-    name: &str,
-    value: Value,
-) -> Result<(), String> {
-    let text = |value: Value| match value {
-        Value::String(text) => Ok(text.to_string_lossy()),
-        // A number that was written without quotes; past 2^53 it is no longer the one meant.
-        Value::Integer(n) => Ok(n.to_string()),
-        Value::Number(n) if n.fract() == 0.0 && n.abs() < 9e15 => Ok(format!("{n:.0}")),
-        other => Err(format!("expected text, got {}", other.type_name())),
-    };
-    let whole = |value: Value| lua.unpack::<u32>(value).map_err(|_| "expected a whole number");
-    let truth = |value: Value| match value {
-        Value::Boolean(yes) => Ok(yes),
-        other => Err(format!("expected true or false, got {}", other.type_name())),
-    };
-    match name {
-        "number" => facts.called = text(value)?,
-        "caller" => {
-            let number = text(value)?;
-            if !run.bundle.trusted() {
-                // It is shown to whoever is called, and prices may go by it.
-                shows::may_show(run, &number)?;
-            }
-            facts.caller = Some(number);
-        }
-        "withhold" => facts.withhold_cli = truth(value)?,
-        "country" => facts.home_country = Some(text(value)?),
-        "data_centre" => {
-            facts.data_centre = choice(run, name, text(value)?, Some(&run.call.facts.data_centre))?;
-        }
-        // Its routes may be dialled, so they are for now: another hour may be cheaper, or unmeasured.
-        "at" if !run.bundle.trusted() => {
-            return Err("only the platform's policies may ask for another instant".to_owned());
-        }
-        "at" => facts.at = lua.unpack::<i64>(value).map_err(|_| "expected seconds since 1970")?,
-        "privacy_class" => facts.privacy_class = Some(text(value)?),
-        "pci_zone" => facts.pci_zone = Some(text(value)?),
-        "carrier_group" => {
-            let own = run.call.facts.carrier_group.as_deref();
-            facts.carrier_group = Some(choice(run, name, text(value)?, own)?);
-        }
-        "profile" => {
-            let name = text(value)?;
-            fsx_core::Profile::parse(&name).map_err(|e| format!("\"{name}\": {e}"))?;
-            let own = run.call.facts.profile.as_deref();
-            facts.profile = Some(choice(run, "profile", name, own)?);
-        }
-        "lrn" => {
-            let own = run.call.facts.lrn.as_deref();
-            facts.lrn = Some(choice(run, name, text(value)?, own)?);
-        }
-        "max_attempts" => {
-            facts.max_attempts =
-                u8::try_from(whole(value)?).map_err(|_| "expected at most 255".to_owned())?;
-        }
-        "why" => *why = truth(value)?,
-        "org" => {
-            let (org, own) = (whole(value)?, run.org());
-            if org != own && !run.bundle.trusted() {
-                return Err(format!("organisation {own} may not ask for organisation {org}"));
-            }
-            facts.org = org;
-        }
-        _ => return Err("no such part of a question".to_owned()),
-    }
-    Ok(())
 }

@@ -31,6 +31,7 @@ pub mod line;
 pub mod lint;
 pub mod outcome;
 mod parts;
+mod routes;
 mod run;
 pub mod screen;
 mod session;
@@ -38,6 +39,7 @@ mod shows;
 pub mod sim;
 pub mod stubs;
 mod talk;
+mod unasked;
 mod vm;
 
 pub use allowed::Allowances;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,9 @@ const OUTSIDE_SLACK: Duration = Duration::from_millis(100);
 
 /// Most dial strings that one run may have made.
 const MAX_DIALS: usize = 1_000;
+
+/// From how many routes on those of further answers are not remembered: they cannot be dialled.
+const MAX_GIVEN: usize = 1_000;
 
 /// Most bytes of events that one run makes, all together.
 const MAX_HELD: usize = 1 << 20;
@@ -68,6 +72,8 @@ struct State {
     unset: Vec<String>,
     actions: Vec<Action>,
     given: Vec<Route>,
+    /// Which of them each answer has, by its address.
+    answers: BTreeMap<usize, Range<usize>>,
     /// Dial strings that `fsx.dial` made.
     dials: Vec<String>,
     hung_up: bool,
@@ -461,16 +467,32 @@ impl Run {
         std::mem::take(&mut state.actions)
     }
 
-    /// Remembers routes that the engine gave to this run.
-    pub(super) fn give(&self, routes: &[Route]) {
+    /// Remembers routes that the engine gave to this run in the answer at this address.
+    ///
+    /// # Errors
+    /// The routes, where it has as many as it may.
+    pub(super) fn give(&self, answer: usize, mut routes: Vec<Route>) -> Result<(), Vec<Route>> {
         let mut state = self.state();
-        if state.given.len() < 1_000 {
-            state.given.extend_from_slice(routes);
+        let from = state.given.len();
+        if from >= MAX_GIVEN {
+            return Err(routes);
         }
+        state.given.append(&mut routes);
+        // Another answer may have been there, and be gone.
+        let these = from..state.given.len();
+        state.answers.insert(answer, these);
+        Ok(())
     }
 
     pub(super) fn given(&self) -> Vec<Route> {
         self.state().given.clone()
+    }
+
+    /// The routes of the answer at this address; none where it is none of this run's.
+    pub(super) fn answered(&self, answer: usize) -> Vec<Route> {
+        let state = self.state();
+        let these = state.answers.get(&answer).cloned().unwrap_or_default();
+        state.given.get(these).map(<[Route]>::to_vec).unwrap_or_default()
     }
 
     /// What the run asked for.

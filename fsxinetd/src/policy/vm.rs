@@ -6,12 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use fsx_wire::answer::{RouteAnswer, rfc3339};
 use fsx_wire::esl::Action;
 use mlua::state::{GcIncParams, GcMode};
-use mlua::{
-    Error, Function, Lua, LuaOptions, LuaSerdeExt as _, StdLib, Table, Thread, Value, VmState,
-};
+use mlua::{Error, Function, Lua, LuaOptions, StdLib, Thread, Value, VmState};
 
 use super::api::event::Event;
 use super::budget::{Meter, Tick, computed};
@@ -20,9 +17,11 @@ use super::facts::Facts;
 use super::files::{self, Files};
 use super::host::{self, Current};
 use super::outcome::{Failure, Outcome, Verdict};
+use super::routes;
 use super::run::Run;
 use super::session::Session;
 use super::talk;
+use super::unasked;
 use super::{Limits, Phase};
 
 /// Per cent of what was in use after a collection at which the next is to be done.
@@ -254,6 +253,7 @@ impl<F: Future> Future for Metered<'_, F> {
 /// and what the function is called with.
 fn begin(lua: &Lua, current: &Current) -> mlua::Result<Function> {
     let facts = Facts::install(lua, current)?;
+    unasked::install(lua)?;
     let session = lua.globals().raw_get::<Value>("session")?;
     let current = current.clone();
     lua.create_function(move |lua, (file, function): (String, Value)| {
@@ -361,55 +361,10 @@ fn verdict(lua: &Lua, run: &Run, result: Value) -> mlua::Result<Verdict> {
         let reason = reason.unwrap_or_else(|| "refused by policy".to_owned());
         return Ok(Verdict::Reject { cause, reason: reason.chars().take(200).collect() });
     }
-    let routes: Value = table.raw_get("routes")?;
-    if routes.is_nil() {
-        return Err(Error::runtime(format!("the policy returned a table, {expected}")));
+    match routes::answer(lua, run, &table)? {
+        Some(answer) => Ok(Verdict::Route(Box::new(answer))),
+        None => Err(Error::runtime(format!("the policy returned a table, {expected}"))),
     }
-    let answer = routes_answer(lua, run, &table, routes)?;
-    Ok(Verdict::Route(Box::new(answer)))
-}
-
-fn routes_answer(lua: &Lua, run: &Run, table: &Table, routes: Value) -> mlua::Result<RouteAnswer> {
-    let facts = &run.call.facts;
-    let mut routes: Vec<fsx_wire::answer::Route> =
-        lua.from_value(routes).map_err(|e| Error::runtime(format!("routes: {e}")))?;
-    if routes.is_empty() || routes.len() > fsx_core::plan::MAX_ATTEMPTS {
-        return Err(Error::runtime(format!(
-            "routes: {} of them, expected 1 to {}",
-            routes.len(),
-            fsx_core::plan::MAX_ATTEMPTS
-        )));
-    }
-    if !run.bundle.trusted() {
-        // An organisation may choose among what the engine sold it, not write routes of its own:
-        // prices, limits and the dial string are the platform's.
-        let given = run.given();
-        for (n, route) in routes.iter_mut().enumerate() {
-            let original = given.iter().find(|g| {
-                (g.gateway_id, g.rate_id, &g.dial_string)
-                    == (route.gateway_id, route.rate_id, &route.dial_string)
-            });
-            *route = original.cloned().ok_or_else(|| {
-                Error::runtime(format!("routes[{}]: not given by fsx.route in this run", n + 1))
-            })?;
-        }
-    }
-    for (n, route) in routes.iter().enumerate() {
-        if route.dial_string.is_empty() || route.dial_string.bytes().any(|b| b.is_ascii_control()) {
-            return Err(Error::runtime(format!("routes[{}]: no usable dial_string", n + 1)));
-        }
-    }
-    let at = if facts.at == 0 { crate::routing::now() } else { facts.at };
-    Ok(RouteAnswer {
-        generation: table.raw_get::<Option<u64>>("generation")?.unwrap_or(0),
-        number: table.raw_get::<Option<String>>("number")?.unwrap_or_else(|| facts.called.clone()),
-        org: facts.org,
-        data_centre: facts.data_centre.clone(),
-        at: rfc3339(at),
-        decision: "route".to_owned(),
-        routes,
-        ..RouteAnswer::default()
-    })
 }
 
 fn is_memory(error: &Error) -> bool {

@@ -9,8 +9,8 @@ use mlua::{
 use serde_json::{Map, Number, Value as Json};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use super::super::facts;
 use super::super::host::Current;
+use super::super::unasked;
 use super::refusal;
 
 /// Deepest value.
@@ -115,7 +115,7 @@ fn convert(
         Value::String(text) => Json::String(text.to_string_lossy()),
         Value::LightUserData(_) if *value == lua.null() => Json::Null,
         Value::Table(table) => {
-            facts::whole(table)?;
+            unasked::whole(table)?;
             let length = table.raw_len();
             let mut members = Map::new();
             let mut list = Vec::new();

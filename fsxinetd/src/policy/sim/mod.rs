@@ -20,6 +20,8 @@ mod world;
 #[cfg(test)]
 mod parts_tests;
 #[cfg(test)]
+mod routes_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::policy::bundle::Files;
 
-fn bundle(name: &str, files: &[(&str, &str)]) -> Arc<Bundle> {
+pub(super) fn bundle(name: &str, files: &[(&str, &str)]) -> Arc<Bundle> {
     Arc::new(Bundle::compile(&Files::of(files), name).expect("a bundle"))
 }
 

@@ -1,0 +1,111 @@
+//! Tables of which the larger part is made when somebody first looks.
+//!
+//! A switch tells a hundred variables of each call and the engine eight routes with twenty members
+//! each; most scripts look at none of them, and to make them was most of what a short policy cost. So
+//! the member that holds them is made when it is first asked for, and a script cannot tell: whoever
+//! goes through the table's members looks too. After that the table is like any other.
+
+use mlua::{Function, Lua, Table, Value};
+
+use super::host::Current;
+use super::run::Run;
+
+/// The functions of Lua that go through a table's members without looking at its metatable. `false` is
+/// what the metatable of such a table is, to a script, and the name of all its members together.
+const WHOLE: &str = "local pairs, next, clone, getmetatable, type = ...
+local function whole(t)
+    if type(t) == 'table' and getmetatable(t) == false then local _ = t[false] end
+    return t
+end
+return function(t) return pairs(whole(t)) end,
+    function(t, k) return next(whole(t), k) end,
+    function(t) return clone(whole(t)) end";
+
+/// Has the functions of a machine that is about to be sealed see tables whole.
+pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
+    let globals = lua.globals();
+    let of_table: Table = globals.raw_get("table")?;
+    let builtin = |name: &str| globals.raw_get::<Function>(name);
+    let (pairs, next, clone): (Function, Function, Function) =
+        lua.load(WHOLE).set_name("=fsx").call((
+            builtin("pairs")?,
+            builtin("next")?,
+            of_table.raw_get::<Function>("clone")?,
+            builtin("getmetatable")?,
+            builtin("type")?,
+        ))?;
+    globals.raw_set("pairs", pairs)?;
+    globals.raw_set("next", next)?;
+    of_table.raw_set("clone", clone)
+}
+
+/// One kind of such tables.
+#[derive(Clone)]
+pub(super) struct Unasked {
+    meta: Table,
+}
+
+impl Unasked {
+    /// Tables whose `member` is what `make` makes of the run and the table. For a machine that is not
+    /// sealed yet.
+    pub(super) fn new(
+        lua: &Lua,
+        current: &Current,
+        member: &'static str,
+        make: fn(&Lua, &Run, &Table) -> mlua::Result<Value>,
+    ) -> mlua::Result<Self> {
+        let fill = move |lua: &Lua, run: &Run, table: &Table| {
+            let made = make(lua, run, table)?;
+            table.set_metatable(None)?;
+            // What the script has put there itself stays.
+            if table.raw_get::<Value>(member)?.is_nil() {
+                table.raw_set(member, made)?;
+            }
+            Ok::<_, mlua::Error>(())
+        };
+        let meta = lua.create_table()?;
+        let run = current.clone();
+        let index = lua.create_function(move |lua, (table, name): (Table, Value)| {
+            let asked = match &name {
+                Value::String(name) => name.as_bytes().as_ref() == member.as_bytes(),
+                other => *other == Value::Boolean(false),
+            };
+            if !asked {
+                return Ok(Value::Nil);
+            }
+            fill(lua, &*run.in_hand()?, &table)?;
+            table.raw_get(name)
+        })?;
+        meta.raw_set("__index", index)?;
+        let run = current.clone();
+        let next: Function = lua.globals().raw_get("next")?;
+        let iter = lua.create_function(move |lua, table: Table| {
+            fill(lua, &*run.in_hand()?, &table)?;
+            Ok((next.clone(), table))
+        })?;
+        meta.raw_set("__iter", iter)?;
+        // The word for "not yours": a script can neither read nor change it.
+        meta.raw_set("__metatable", false)?;
+        meta.set_readonly(true);
+        Ok(Self { meta })
+    }
+
+    /// Makes `table` one of these.
+    pub(super) fn put_on(&self, table: &Table) -> mlua::Result<()> {
+        table.set_metatable(Some(self.meta.clone()))
+    }
+
+    /// Nobody has looked yet.
+    pub(super) fn is_on(&self, table: &Table) -> bool {
+        table.metatable().is_some_and(|meta| meta.to_pointer() == self.meta.to_pointer())
+    }
+}
+
+/// Makes what is still missing of a table that a script hands to the host.
+pub(super) fn whole(table: &Table) -> mlua::Result<()> {
+    let Some(meta) = table.metatable() else { return Ok(()) };
+    if meta.raw_get::<Value>("__metatable")? == Value::Boolean(false) {
+        let _: Value = table.get(false)?;
+    }
+    Ok(())
+}
