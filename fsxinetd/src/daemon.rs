@@ -134,19 +134,18 @@ async fn run(
         decide = %decide_socket.path().display(),
         "fsxinetd is up"
     );
-    tasks.spawn(decide::serve(
-        decide_socket,
-        config.decide.clone(),
-        decide::Rooms {
-            engine: engine.clone(),
-            published: published.clone(),
-            records: records.clone(),
-            xml,
-            after: after.clone(),
-            quiet: crate::net::Quiet::default(),
-        },
-        shutdown.clone(),
-    ));
+    let decide_rooms = decide::Rooms {
+        engine: engine.clone(),
+        published: published.clone(),
+        records: records.clone(),
+        xml,
+        after: after.clone(),
+        quiet: crate::net::Quiet::default(),
+    };
+    let (decide_config, decide_shutdown) = (config.decide.clone(), shutdown.clone());
+    let deciding = decide::start(decide_socket, decide_config, decide_rooms, decide_shutdown)
+        .map_err(|e| format!("cannot start the decision socket's thread: {e}"))?;
+    tasks.spawn(deciding);
     health.set(Part::Decide, true);
     let esl_rooms = esl::Rooms {
         engine: engine.clone(),

@@ -21,7 +21,8 @@ use fsx_wire::frame;
 use metrics::{counter, gauge};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream, unix::OwnedReadHalf, unix::OwnedWriteHalf};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
 
 pub use answer::Rooms;
 use peers::Peers;
@@ -34,12 +35,17 @@ use crate::{config, net};
 #[derive(Debug)]
 pub struct Listener {
     inner: UnixListener,
-    path: PathBuf,
-    inode: u64,
+    file: SocketFile,
     owner: u32,
 }
 
-impl Drop for Listener {
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Drop for SocketFile {
     fn drop(&mut self) {
         // Unless somebody else has put theirs there since.
         if std::fs::metadata(&self.path).is_ok_and(|m| m.ino() == self.inode) {
@@ -75,7 +81,8 @@ pub fn bind(config: &config::Decide) -> Result<Listener, String> {
     }
     let inner = UnixListener::bind(path).map_err(|e| wrong("listen", &e))?;
     let found = std::fs::metadata(path).map_err(|e| wrong("look at it", &e))?;
-    let listener = Listener { inner, path: path.clone(), inode: found.ino(), owner: found.uid() };
+    let file = SocketFile { path: path.clone(), inode: found.ino() };
+    let listener = Listener { inner, file, owner: found.uid() };
     if !config.group.is_empty() {
         let group = peers::group_id(&config.group)
             .ok_or_else(|| wrong("set its group", &format!("no group \"{}\"", config.group)))?;
@@ -89,15 +96,62 @@ pub fn bind(config: &config::Decide) -> Result<Listener, String> {
 }
 
 impl Listener {
+    /// The same, heard by another runtime.
+    fn moved(self, to: &tokio::runtime::Runtime) -> io::Result<Self> {
+        let inner = self.inner.into_std()?;
+        let _inside = to.enter();
+        Ok(Self { inner: UnixListener::from_std(inner)?, ..self })
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.file.path
     }
 }
 
-/// Serves until told to stop; requests in hand take part in the drain.
-pub async fn serve(listener: Listener, config: config::Decide, rooms: Rooms, shutdown: Shutdown) {
+/// Serves on a thread of its own until told to stop: calls wait for these answers, and nothing else
+/// that the daemon does stands before them. One thread: it only reads and writes, and on the daemon's
+/// own threads each question woke two of them.
+///
+/// What is given ends when the thread does.
+///
+/// # Errors
+/// When there is no thread to be had.
+pub fn start(
+    listener: Listener,
+    config: config::Decide,
+    rooms: Rooms,
+    shutdown: Shutdown,
+) -> io::Result<impl Future<Output = ()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let listener = listener.moved(&runtime)?;
+    let (ended, end) = oneshot::channel::<std::convert::Infallible>();
+    std::thread::Builder::new().name("decide".to_owned()).spawn(move || {
+        let _ended = ended;
+        runtime.block_on(serve(listener, config, rooms, shutdown));
+        // Look-ups under way that nobody waits for.
+        runtime.shutdown_background();
+    })?;
+    Ok(async move {
+        let _ = end.await;
+    })
+}
+
+/// Serves until told to stop, and then until what is in hand has been answered.
+async fn serve(listener: Listener, config: config::Decide, rooms: Rooms, shutdown: Shutdown) {
+    let mut connections = JoinSet::new();
+    accept(&mut connections, listener, config, rooms, shutdown).await;
+    while connections.join_next().await.is_some() {}
+}
+
+async fn accept(
+    connections: &mut JoinSet<()>,
+    listener: Listener,
+    config: config::Decide,
+    rooms: Rooms,
+    shutdown: Shutdown,
+) {
     let peers = Peers::new(listener.owner, &config.allow_users);
     let slots = Arc::new(Semaphore::new(config.max_connections as usize));
     let rooms = Arc::new(rooms);
@@ -105,6 +159,8 @@ pub async fn serve(listener: Listener, config: config::Decide, rooms: Rooms, shu
         let accepted = tokio::select! {
             () = shutdown.requested() => return,
             accepted = listener.inner.accept() => accepted,
+            // Only so that they do not gather.
+            Some(_) = connections.join_next() => continue,
         };
         let quiet = &rooms.quiet;
         let stream = match accepted {
@@ -140,7 +196,7 @@ pub async fn serve(listener: Listener, config: config::Decide, rooms: Rooms, shu
             continue;
         };
         let (config, rooms, shutdown) = (config.clone(), Arc::clone(&rooms), shutdown.clone());
-        tokio::spawn(async move {
+        connections.spawn(async move {
             gauge!(names::DECIDE_CONNECTIONS).increment(1.0);
             attend(stream, &config, rooms, shutdown).await;
             gauge!(names::DECIDE_CONNECTIONS).decrement(1.0);
