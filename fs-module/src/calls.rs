@@ -48,6 +48,26 @@ pub(crate) struct Call {
     ended: Option<Box<CallRecord>>,
 }
 
+impl Call {
+    /// A call that was routed by a policy and the dialplan alone.
+    pub(crate) fn by_policy(
+        facts: WireFacts,
+        version: String,
+        emergency: bool,
+        started_ms: i64,
+    ) -> Self {
+        Self {
+            facts,
+            decided_by: "policy",
+            policy_version: Some(version),
+            decision: "route",
+            emergency,
+            started_ms,
+            ..Self::default()
+        }
+    }
+}
+
 /// A leg to a gateway that is still up though the bridge to the caller is over: the caller was
 /// transferred away, or has gone a moment before it.
 pub(crate) struct LegUp {

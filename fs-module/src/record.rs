@@ -22,12 +22,15 @@ use crate::{
     host::{self, Session, register},
     measure,
     stats::count,
-    vars,
+    vars::{self, Facts, Names},
     world::{self, Setup, World},
 };
 
 /// How long one round of trying again may take, in milliseconds.
 const RETRY_MS: u32 = 300;
+
+/// Set on a leg whose end was told to its policy.
+const END_TOLD: &str = "fsx_end_told";
 
 /// Hears of the end of every leg.
 pub(crate) struct LegEnd;
@@ -58,9 +61,14 @@ fn finish(session: Session<'_>) {
     let Some(world) = world::get() else { return };
     measure::leg_over(world, session);
     // Most legs are not ours: nothing is kept, so there is nothing to look up.
-    if world.calls.idle() {
-        return;
+    let recorded = !world.calls.idle() && record(world, session);
+    if let Some(version) = session.channel().var(POLICY_VERSION) {
+        tell_end(world, session, version, recorded);
     }
+}
+
+/// Makes the record of a call of ours whose leg has ended. Whether it has one.
+fn record(world: &World, session: Session<'_>) -> bool {
     let uuid = session.uuid();
     // One leg may be both: a gateway's that outlived its caller, and then a caller itself.
     if let Some(up) = world.calls.leg_ended(&uuid)
@@ -68,7 +76,7 @@ fn finish(session: Session<'_>) {
     {
         deliver(world, &world.setup(), record);
     }
-    let Some(call) = world.calls.in_progress(&uuid) else { return };
+    let Some(call) = world.calls.in_progress(&uuid) else { return false };
     let setup = world.setup();
     let channel = session.channel();
     let names = &setup.config.names;
@@ -78,12 +86,46 @@ fn finish(session: Session<'_>) {
     // A switch without anywhere to put records makes none.
     if is_set(&names.discard_record) || (setup.asker.is_none() && setup.spool.is_none()) {
         world.calls.forget(&uuid);
-        return;
+        return false;
     }
     let store_only = is_set(&names.store_only);
     let record = record_of(&setup, session, call, store_only);
     if let Some(record) = world.calls.caller_ended(&uuid, record) {
         deliver(world, &setup, record);
+    }
+    true
+}
+
+/// Tells the daemon, once, that a call is over which a policy has had: where there is no record to tell
+/// it by, since the policy left it to the dialplan or it is to have none, its hangup phase would wait for
+/// ever.
+fn tell_end(world: &World, session: Session<'_>, version: String, recorded: bool) {
+    static SAID: OnceAMinute = OnceAMinute::new();
+    let channel = session.channel();
+    // A leg's end comes here twice.
+    if channel.var(END_TOLD).is_some() {
+        return;
+    }
+    channel.set(END_TOLD, Some("true"));
+    let setup = world.setup();
+    let Some(asker) = setup.asker.as_ref().filter(|_| !recorded) else { return };
+    let (uuid, names) = (session.uuid(), &setup.config.names);
+    let started_ms = channel.time_ms("created_time").unwrap_or_else(host::core::now_ms);
+    let facts = Facts::of_call(&setup.config, channel, None, uuid, started_ms / 1000);
+    let mut wire = facts.to_wire();
+    if let Some(task) = channel.var(&names.task) {
+        wire.vars.insert(Names::default().task, task);
+    }
+    let call = Call::by_policy(wire, version, facts.emergency, started_ms);
+    let record = record_of(&setup, session, call, false);
+    let deadline = Deadline::after_ms(setup.config.record_timeout_ms);
+    if let Err(error) = asker.ended(record, deadline) {
+        SAID.write(
+            Level::Warning,
+            format_args!(
+                "fsx: fsxinetd was not told of a call's end, its policy may wait: {error}"
+            ),
+        );
     }
 }
 

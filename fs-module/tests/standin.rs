@@ -400,11 +400,12 @@ fn a_policy_improves_the_plan_in_time_or_not_at_all() {
         assert_eq!(host.get("fsx_policy_said"), if by == "policy" { "hello" } else { "(unset)" });
         host.say("state\treporting");
         host.end();
-        let (asked, records) = daemon.end();
+        let (asked, records, ends) = daemon.end();
         assert_eq!(asked.len(), 1);
         assert_eq!(asked[0].org, 37);
         assert_eq!(asked[0].vars.get("rmUserID").map(String::as_str), Some("4711"));
         assert_eq!(records.len(), 1, "the daemon took the record");
+        assert_eq!(ends.len(), 0, "which tells of the end");
         assert_eq!(records[0].decided_by, by);
         assert_eq!(records[0].policy_version.is_some(), by == "policy");
     }

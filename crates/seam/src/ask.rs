@@ -164,6 +164,17 @@ impl Asker {
         }
     }
 
+    /// Tells that a call is over which a policy has had and which has no record.
+    ///
+    /// # Errors
+    /// [`AskError`], at the deadline at the latest. What was to run after the call may not run then.
+    pub fn ended(&self, record: CallRecord, deadline: Deadline) -> Result<(), AskError> {
+        match self.ask(Ask::Ended { record: Box::new(record) }, deadline)? {
+            Outcome::Noted => Ok(()),
+            other => Err(not_about(&other)),
+        }
+    }
+
     /// Asks where a SIP request belongs.
     ///
     /// # Errors
@@ -385,6 +396,7 @@ fn not_about(outcome: &Outcome) -> AskError {
     let got = match outcome {
         Outcome::Decided(_) => "a decision",
         Outcome::Recorded => "a receipt",
+        Outcome::Noted => "a nod",
         Outcome::Status(_) => "a status",
         Outcome::Xml(_) => "a piece of XML",
         Outcome::Destination(_) => "a destination",

@@ -58,6 +58,12 @@ pub enum Ask {
         /// The record.
         record: Box<CallRecord>,
     },
+    /// A call is over that a policy has had and that has no record: its hangup phase may be due. Not
+    /// kept and not passed on; `Reply::Noted`.
+    Ended {
+        /// What its record would say.
+        record: Box<CallRecord>,
+    },
     /// How is the daemon?
     Status,
     /// Look up a piece of FreeSWITCH's XML.
@@ -180,6 +186,8 @@ pub enum Outcome {
     Decided(PolicyDecision),
     /// The record is on disk.
     Recorded,
+    /// The call's end is known.
+    Noted,
     /// Where the request belongs.
     Destination(Destination),
     /// The daemon's state.

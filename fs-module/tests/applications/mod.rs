@@ -333,3 +333,68 @@ fn well_formed(xml: &str) {
     }
     assert!(open.is_empty() && elements > 0 && rest.trim().is_empty(), "{xml}");
 }
+
+#[test]
+fn the_end_of_a_call_that_a_policy_had_is_told_once() {
+    let mut script = Script::with_data();
+    let daemon = Daemon::start(&mut script, Some(Verdict::Keep));
+    let host = Host::start(&script);
+    let over = || {
+        host.say("state\treporting");
+        host.say("state\tdestroy");
+    };
+    // The event socket's policy left it to the dialplan.
+    begin(&host, "left");
+    host.say("set\tfsx_policy_version\t37@2");
+    host.say("set\trmSocketTask\tIvr::main");
+    over();
+    // As before, and it is an emergency call: that is no policy's.
+    host.begin("emergency", "999", "37");
+    host.say("set\tfsx_policy_version\t37@2");
+    host.say("set\trmEmergencyNumber\ttrue");
+    over();
+    // It is to have no record.
+    begin(&host, "discarded");
+    host.say("set\tfsx_policy_version\t37@2");
+    host.say("set\trmCDRDiscard\ttrue");
+    host.say("outcome\ta\t16");
+    host.say("app");
+    over();
+    // It has one.
+    begin(&host, "recorded");
+    host.say("set\tfsx_policy_version\t37@2");
+    host.say("outcome\ta\t16");
+    host.say("app");
+    over();
+    // A policy was asked by name, and the dialplan dialled.
+    begin(&host, "by-name");
+    host.say("app-named\tfsx_policy\tcredit");
+    over();
+    // No policy's.
+    begin(&host, "plain");
+    over();
+    host.end();
+    let (_, records, ends) = daemon.end();
+    let ids = |records: &[fsx_wire::record::CallRecord]| -> Vec<String> {
+        records.iter().map(|record| record.facts.call_id.clone()).collect()
+    };
+    assert_eq!(ids(&records), ["recorded"]);
+    assert_eq!(ids(&ends), ["left", "emergency", "discarded", "by-name"]);
+    let left = &ends[0];
+    assert_eq!(left.policy_version.as_deref(), Some("37@2"));
+    assert_eq!((left.facts.org, left.facts.called.as_str()), (37, "07700900123"));
+    assert_eq!(left.facts.vars.get("rmSocketTask").map(String::as_str), Some("Ivr::main"));
+    assert!(left.attempts.is_empty() && left.started_ms > 0 && left.ended_ms >= left.started_ms);
+    let emergencies: Vec<bool> = ends.iter().map(|end| end.emergency).collect();
+    assert_eq!(emergencies, [false, true, false, false]);
+
+    // Nobody to tell: the leg ends all the same, in time.
+    let mut script = Script::with_data();
+    script.param("settings", "socket", "/nonexistent/decide.sock");
+    let host = Host::start(&script);
+    begin(&host, "x");
+    host.say("set\tfsx_policy_version\t37@2");
+    let said = host.say("state\treporting");
+    assert!(said.contains("fsxinetd was not told of a call's end"), "{said}");
+    host.end();
+}

@@ -21,8 +21,8 @@ use fsx_wire::{
 
 use super::Script;
 
-/// What the daemon was asked, and the records it took.
-type Taken = (Vec<WireFacts>, Vec<CallRecord>);
+/// What the daemon was asked, the records it took, and the ends of calls it was told without one.
+type Taken = (Vec<WireFacts>, Vec<CallRecord>, Vec<CallRecord>);
 
 /// A running one.
 pub(crate) struct Daemon {
@@ -53,7 +53,7 @@ impl Daemon {
 }
 
 fn serve(listener: &UnixListener, stop: &AtomicBool, says: Option<&Verdict>) -> Taken {
-    let mut taken = (Vec::new(), Vec::new());
+    let mut taken = (Vec::new(), Vec::new(), Vec::new());
     let mut peers: Vec<(UnixStream, Vec<u8>)> = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         if let Ok((stream, _)) = listener.accept() {
@@ -82,6 +82,10 @@ fn serve(listener: &UnixListener, stop: &AtomicBool, says: Option<&Verdict>) -> 
                     Ask::Record { record } => {
                         taken.1.push(*record);
                         Outcome::Recorded
+                    }
+                    Ask::Ended { record } => {
+                        taken.2.push(*record);
+                        Outcome::Noted
                     }
                     Ask::Xml { query } => match says_of_xml(&query) {
                         Some(outcome) => outcome,

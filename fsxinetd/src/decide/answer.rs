@@ -131,6 +131,13 @@ impl Rooms {
                     }
                 }
             }
+            Ask::Ended { record } => {
+                counter!(names::DECIDE_REQUESTS, "kind" => "ended").increment(1);
+                if let Some(hangup) = self.after.recorded(&self.engine, &record) {
+                    tokio::spawn(async move { after::run(hangup, &record).await });
+                }
+                Outcome::Noted
+            }
             Ask::Xml { query } => {
                 counter!(names::DECIDE_REQUESTS, "kind" => "xml").increment(1);
                 match self.xml.answer(*query, left).await {

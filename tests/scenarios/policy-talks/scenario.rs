@@ -55,6 +55,11 @@ fn policy_talks() {
 
     rig.call(&Call { number: "07700900300", ..refused });
     assert_eq!(went_on(&rig.freeswitch.log(&rig.run), "here and there"), 1);
+    let after = "after Menu::note 07700900300 USER_BUSY";
+    wait::until("the hangup phase of a call without a record", SOON, || {
+        rig.daemon().log().contains(after).then_some(())
+    });
+    assert_eq!(rig.daemon().log().matches(after).count(), 1, "it ran twice");
 
     let mut caller = rig.begin(&Call {
         number: "07700900400",

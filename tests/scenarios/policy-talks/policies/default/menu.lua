@@ -35,6 +35,11 @@ end
 function note(session)
   session:sleep(50)
   session:setVariable("noted", argv[1] .. " and there")
+  session:setVariable("my_note", "a record of its own")
+end
+
+function after(call)
+  fsx.log("after " .. call.task .. " " .. call.number .. " " .. call.ended.cause .. " noted " .. tostring(call.vars.my_note))
 end
 
 function long(session)
