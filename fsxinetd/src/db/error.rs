@@ -49,6 +49,16 @@ pub enum DbError {
         /// Which.
         table: &'static str,
     },
+    /// It is none of the databases that are taken over.
+    #[error("the database of {option} is not {whose}: it has no table {table}")]
+    NotOne {
+        /// The option that names it.
+        option: &'static str,
+        /// Whose it was said to be.
+        whose: &'static str,
+        /// Which table it should have.
+        table: &'static str,
+    },
     /// A column that nothing works without is missing.
     #[error("table {table} has no column {column}")]
     NoColumn {
@@ -73,6 +83,6 @@ impl DbError {
     /// The caller's mistake (exit 2) rather than a failure (exit 1).
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::BadUrl { .. } | Self::NoFile { .. })
+        matches!(self, Self::BadUrl { .. } | Self::NoFile { .. } | Self::NotOne { .. })
     }
 }

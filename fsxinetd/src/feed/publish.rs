@@ -16,13 +16,16 @@ use fsx_snapshot::{OpenError, Report, Snapshot};
 
 use super::FeedError;
 
-/// Writes `bytes` to `path` so that whoever opens it finds the old file or the new, never a part.
+/// Writes `bytes` to `path` so that whoever opens it finds the old file or the new, never a part. A link
+/// stays one: the file that it names is replaced.
 ///
 /// # Errors
 /// [`FeedError::Io`]; the old file is then still in place.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), FeedError> {
     static WRITTEN: AtomicU32 = AtomicU32::new(0);
     let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let target = fs::canonicalize(path).ok().filter(|_| path.is_symlink());
+    let path = target.as_deref().unwrap_or(path);
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".new.{}.{number}", std::process::id()));
     let new = PathBuf::from(name);
@@ -178,6 +181,15 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).expect("list").count(), 1);
         let error = write_file(&dir.path().join("no/such/routes"), b"x").expect_err("no folder");
         assert!(error.to_string().starts_with("cannot create"), "{error}");
+        // Through a link, from whatever folder.
+        let (link, elsewhere) = (dir.path().join("link"), tempfile::tempdir().expect("dir"));
+        let named = elsewhere.path().join("named");
+        fs::write(&named, b"zero").expect("file");
+        std::os::unix::fs::symlink(&named, &link).expect("link");
+        write_file(&link, b"three").expect("through the link");
+        assert!(link.is_symlink(), "it is still one");
+        assert_eq!(fs::read(&named).expect("read"), b"three");
+        fs::remove_file(&link).expect("removed");
         // A folder stands in the way of the rename: the new file is taken away again.
         fs::create_dir(dir.path().join("taken")).expect("folder");
         fs::write(dir.path().join("taken/file"), b"").expect("file");

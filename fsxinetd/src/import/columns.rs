@@ -311,6 +311,18 @@ impl Columns {
         Ok(Some(columns))
     }
 
+    /// What was told and is not in this row, where some of it is: as `--map` had it.
+    #[must_use]
+    pub fn not_in(cells: &[String], told: &[Told]) -> Vec<String> {
+        let has = |told: &&Told| cells.iter().any(|c| c.eq_ignore_ascii_case(&told.column));
+        let by_name = || told.iter().filter(|told| number(&told.column).is_none());
+        if !by_name().any(|told| has(&told)) {
+            return vec![];
+        }
+        let absent = by_name().filter(|told| !has(told));
+        absent.map(|told| format!("{}={}", told.field.name(), told.column)).collect()
+    }
+
     fn put(&mut self, field: Field, at: usize, header: String) -> Result<(), String> {
         if self.places.insert(field, at).is_some() {
             return Err(format!("--map names {} twice", field.name()));
@@ -363,6 +375,19 @@ mod tests {
         let told: Vec<Told> = told.iter().map(|t| t.parse().expect("well told")).collect();
         let columns = Columns::from_header(1, &cells(header), &told).expect("no clash")?;
         Some(columns.used().map(|(f, h)| format!("{f}={h}")).collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn a_column_that_is_not_there_is_named() {
+        let told = |words: &[&str]| -> Vec<Told> {
+            words.iter().map(|t| t.parse().expect("well told")).collect()
+        };
+        let row = cells("Code|Name|Price");
+        assert_eq!(Columns::not_in(&row, &told(&["code=Code", "rate=Nope"])), ["rate=Nope"]);
+        assert!(Columns::not_in(&row, &told(&["code=code", "rate=PRICE"])).is_empty());
+        // Nothing of it: a row before the headers. Columns by number are in none.
+        assert!(Columns::not_in(&row, &told(&["code=A", "rate=B"])).is_empty());
+        assert!(Columns::not_in(&row, &told(&["code=1", "rate=Price"])).is_empty());
     }
 
     #[test]

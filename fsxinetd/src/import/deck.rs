@@ -174,7 +174,7 @@ impl Deck {
             deck.columns = Columns::numbered(&settings.map).map_err(ImportError::Usage)?;
             known = true;
         }
-        let mut titles: Vec<String> = Vec::new();
+        let (mut titles, mut nearly) = (Vec::new(), None);
         rows(&mut |row, cells| {
             if cells.iter().all(String::is_empty) {
                 return Ok(());
@@ -191,8 +191,12 @@ impl Deck {
                     }
                 } else {
                     titles.push(cells.join(" | "));
+                    let absent = Columns::not_in(cells, &settings.map);
+                    if nearly.is_none() && !absent.is_empty() {
+                        nearly = Some((row, titles.len() - 1, absent));
+                    }
                     if titles.len() > MOST_TITLES {
-                        return Err(no_header(path, &titles));
+                        return Err(no_header(path, &titles, nearly.as_ref()));
                     }
                 }
                 return Ok(());
@@ -205,7 +209,7 @@ impl Deck {
             deck.bounded(path)
         })?;
         if !known {
-            return Err(no_header(path, &titles));
+            return Err(no_header(path, &titles, nearly.as_ref()));
         }
         if settings.currency.is_none() && !deck.columns.has(Field::Currency) {
             return Err(ImportError::Usage(
@@ -345,7 +349,21 @@ impl Deck {
     }
 }
 
-fn no_header(path: &Path, titles: &[String]) -> ImportError {
+/// `nearly` is a row that has some of the columns that were told: its number, its place among
+/// `titles`, and what it has not.
+fn no_header(
+    path: &Path,
+    titles: &[String],
+    nearly: Option<&(u64, usize, Vec<String>)>,
+) -> ImportError {
+    if let Some((row, at, absent)) = nearly {
+        return ImportError::Usage(format!(
+            "{}: --map {}: row {row} has no such column, it has: {}",
+            path.display(),
+            absent.join(" --map "),
+            titles.get(*at).map_or("", String::as_str)
+        ));
+    }
     let first = titles.first().map_or("", String::as_str);
     ImportError::Usage(format!(
         "{}: no row of headers names a code and a rate (first row: \"{first}\"): say which columns \

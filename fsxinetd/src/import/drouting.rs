@@ -24,7 +24,8 @@ pub async fn read(conn: &mut Conn, group: u32, currency: &str) -> Result<Sources
     let schema = Schema::read(conn).await?;
     for table in ["dr_gateways", "dr_rules"] {
         if !schema.has_table(table) {
-            return Err(ImportError::Db(DbError::NoTable { table }));
+            let (option, whose) = ("--from-drouting", "drouting's");
+            return Err(ImportError::Db(DbError::NotOne { option, whose, table }));
         }
     }
     let mut sources = Sources::default();

@@ -39,7 +39,8 @@ pub async fn read(
     let schema = Schema::read(conn).await?;
     for table in ["carriers", "carrier_gateway", "lcr"] {
         if !schema.has_table(table) {
-            return Err(ImportError::Db(DbError::NoTable { table }));
+            let (option, whose) = ("--from-mod-lcr", "mod_lcr's");
+            return Err(ImportError::Db(DbError::NotOne { option, whose, table }));
         }
     }
     let mut sources = Sources::default();

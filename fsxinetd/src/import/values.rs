@@ -136,7 +136,9 @@ pub fn instant(cell: &str, order: DateOrder, zone: &TimeZone) -> Result<Option<i
     } else {
         time.parse::<Time>().map_err(|_| format!("\"{text}\" is not a date and time"))?
     };
-    let zoned = DateTime::from_parts(at, time).to_zoned(zone.clone()).map_err(|_| bad())?;
+    let zoned = DateTime::from_parts(at, time).to_zoned(zone.clone());
+    let zoned =
+        zoned.map_err(|_| format!("\"{text}\" is further off than instants can be told"))?;
     Ok(Some(zoned.timestamp().as_second()))
 }
 

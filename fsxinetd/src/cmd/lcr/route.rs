@@ -162,6 +162,11 @@ pub(super) fn unknown<D: RoutingData + ?Sized>(data: &D, args: &RouteArgs) -> Ve
             if known.is_empty() { "none".to_owned() } else { known.join(", ") }
         ));
     }
+    if let Some(lrn) = args.lrn.as_deref().filter(|lrn| !lrn.bytes().any(|b| b.is_ascii_digit())) {
+        lines.push(format!(
+            "note: the routing number {lrn:?} has no digits: prices are looked up by the dialled number"
+        ));
+    }
     lines
 }
 

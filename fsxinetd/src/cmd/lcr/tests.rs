@@ -105,7 +105,14 @@ async fn one_question_has_the_contracts_answer() {
     let rule =
         "INSERT INTO DiallingRules (ID, OrgID, Pattern, Action) VALUES (77, 0, '^4490', 'BLOCK')";
     testing::run(&mut conn, rule).await;
+    let orgs = "INSERT INTO Orgs (OrgID, CallCostLimit) VALUES (55, 0), (56, 1)";
+    testing::run(&mut conn, orgs).await;
     conn.close().await;
+    // A limit of nothing, though nothing is known to be spent.
+    for (org, cause) in [("55", Some(21)), ("56", None)] {
+        let answer = asked(&["07700900123", "--org", org, "--db", &url, "--at", at]).await;
+        assert_eq!(answer.cause, cause, "{answer:?}");
+    }
     let answer = asked(&["0905550123", "--db", &url, "--at", at, "--country", "gb"]).await;
     let said = (answer.cause, answer.reason.as_deref());
     assert_eq!(said, (Some(21), Some("blocked by dialling rule 77")));
@@ -129,6 +136,8 @@ async fn names_that_the_data_does_not_know_are_told() {
     assert!(said.contains("no gateway is in data centre LON9; there are LON1, NYC1"), "{said}");
     assert!(said.contains("no dialling rules for country ZZ"), "{said}");
     assert!(said.contains(", GB, ") && !said.contains("UK"), "{said}");
+    assert_eq!(told(&["--lrn", "12025550123"]).await, "");
+    assert!(told(&["--lrn", "nobody"]).await.contains("\"nobody\" has no digits"));
 }
 
 #[tokio::test]

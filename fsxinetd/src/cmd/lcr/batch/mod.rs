@@ -239,6 +239,8 @@ fn lines_of<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     let now = now();
     let mut good = true;
     for (number, line) in (first..).zip(lines.split(|&b| b == b'\n')) {
+        // Some editors mark a file as UTF-8.
+        let line = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 1).unwrap_or(line);
         if line.trim_ascii().is_empty() {
             continue;
         }

@@ -84,36 +84,43 @@ impl<'a> Question<'a> {
 }
 
 /// The line as `serde_json` reads it. An unknown member is refused: it would change nothing and seem
-/// to.
+/// to. One that is null is as good as absent.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Request {
     number: Option<String>,
-    org: u32,
+    org: Option<u32>,
     cli: Option<String>,
-    withhold_cli: bool,
+    withhold_cli: Option<bool>,
     at: Option<At>,
-    dc: String,
+    dc: Option<String>,
     country: Option<String>,
     privacy_class: Option<String>,
     pci_zone: Option<String>,
     carrier_group: Option<String>,
-    call_id: String,
+    call_id: Option<String>,
     profile: Option<String>,
     lrn: Option<String>,
-    max_attempts: u8,
-    why: bool,
+    max_attempts: Option<u8>,
+    why: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "\"at\": expected seconds since 1970, or a date and time as text")]
 enum At {
     Seconds(i64),
+    /// Many a clock tells more than seconds.
+    Fraction(f64),
     Text(String),
 }
 
 impl Request {
     fn read<'a>(line: &[u8], last: &mut LastInstant) -> Result<Question<'a>, String> {
+        if line.trim_ascii_start().first() == Some(&b'[') {
+            return Err(
+                "expected an object such as {\"number\":\"447700900123\"}, got a list".to_owned()
+            );
+        }
         let request: Self = serde_json::from_slice(line).map_err(|e| e.to_string())?;
         let country =
             match request.country {
@@ -125,6 +132,10 @@ impl Request {
         let at = match request.at {
             None => None,
             Some(At::Seconds(at)) => Some(at),
+            Some(At::Fraction(at)) if at.abs() < 1e15 => Some(at.floor() as i64),
+            Some(At::Fraction(at)) => {
+                return Err(format!("at {at}: is further off than instants can be told"));
+            }
             Some(At::Text(text)) => Some(last.read(&text)?),
         };
         if let Some(text) = &request.profile {
@@ -133,20 +144,20 @@ impl Request {
         let owned = |text: Option<String>| text.map(Cow::Owned);
         Ok(Question {
             number: request.number.ok_or("it has no \"number\"")?.into(),
-            org: request.org,
+            org: request.org.unwrap_or_default(),
             cli: owned(request.cli),
-            withhold_cli: request.withhold_cli,
+            withhold_cli: request.withhold_cli.unwrap_or_default(),
             at,
-            dc: request.dc.into(),
+            dc: request.dc.unwrap_or_default().into(),
             country,
             privacy_class: owned(request.privacy_class),
             pci_zone: owned(request.pci_zone),
             carrier_group: owned(request.carrier_group),
-            call_id: request.call_id.into(),
+            call_id: request.call_id.unwrap_or_default().into(),
             profile: owned(request.profile),
             lrn: owned(request.lrn),
-            max_attempts: request.max_attempts,
-            why: request.why,
+            max_attempts: request.max_attempts.unwrap_or_default(),
+            why: request.why.unwrap_or_default(),
         })
     }
 }
@@ -371,7 +382,8 @@ mod tests {
             (r#"{"number":"1","org":4294967296}"#, Some("invalid value")),
             (r#"{"number":"1","org":01}"#, Some("invalid number")),
             (r#"{"number":"1","org":1.5}"#, Some("invalid type")),
-            (r#"{"number":"1","org":null}"#, Some("null")),
+            (r#"{"number":"1","org":null,"dc":null,"why":null,"max_attempts":null}"#, None),
+            (r#"{"number":null}"#, Some("no \"number\"")),
             (r#"{"number":1}"#, Some("expected a string")),
             (r#"{"number":"1"}}"#, Some("trailing")),
             (r#"{"number":"1","country":"GBR"}"#, Some("country")),
@@ -381,7 +393,11 @@ mod tests {
             (r#"{"number":"1","max_attempts":256}"#, Some("invalid value")),
             (r#"{"number":"1","colour":"red"}"#, Some("unknown field")),
             (r#"{"number":"1""#, Some("EOF")),
-            ("[", Some("")),
+            ("[", Some("got a list")),
+            (r#" ["447700900123"]"#, Some("got a list")),
+            (r#"{"number":"1","at":1.5e30}"#, Some("further off")),
+            (r#"{"number":"1","at":[1]}"#, Some("expected seconds since 1970")),
+            (r#"{"number":"1","at":1.5}"#, None),
             ("", Some("EOF")),
             (r#"{"number":"\u0031"}"#, None),
             (r#"{"number":"１"}"#, None),
