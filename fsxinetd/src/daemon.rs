@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, UNIX_EPOCH};
 
 use fsx_core::data::RoutingData as _;
@@ -20,7 +20,7 @@ use crate::health::{Health, Part, metrics, notify};
 use crate::policy::after::After;
 use crate::policy::bundle::{BundleSet, Files, fetch::Fetch, keeper};
 use crate::policy::sim::{Stage, suite};
-use crate::policy::{Engine, api::Outside, line::Manners};
+use crate::policy::{Engine, api::Outside};
 use crate::published::{Published, PublishedHandle};
 use crate::shutdown;
 use crate::{cdr, decide, esl, http, logging, xml};
@@ -61,6 +61,10 @@ struct Rooms {
     health: Health,
     level: logging::Level,
     path: PathBuf,
+    /// On which bundles are tried before they come into force.
+    stage: Arc<RwLock<Stage>>,
+    /// The configuration that the daemon was started with.
+    running: Config,
 }
 
 async fn run(
@@ -105,7 +109,9 @@ async fn run(
     let engine = Engine::idle_in(&config.policy, world)
         .map_err(|e| format!("cannot start the policy threads: {e}"))?;
     let place = Place { engine: engine.clone(), health: health.clone() };
-    let (fetch, keeper) = (Fetch::from_config(&config.policy)?, policy_keeper(&config));
+    let stage = Arc::new(RwLock::new(Stage::new(&config.policy, &config.site)));
+    let fetch = Fetch::from_config(&config.policy)?;
+    let keeper = policy_keeper(&config, Arc::clone(&stage));
     tokio::task::spawn_blocking({
         let (keeper, place) = (keeper.clone(), place.clone());
         move || keeper::first(&keeper, &place)
@@ -151,14 +157,12 @@ async fn run(
         engine: engine.clone(),
         published: published.clone(),
         site: config.site.clone(),
-        manners: Arc::new(Manners::from(&config.policy)),
         after,
         quiet: crate::net::Quiet::default(),
     };
-    let (esl_config, policy_config) = (config.esl.clone(), config.policy.clone());
-    let esl_shutdown = shutdown.clone();
+    let (esl_config, esl_shutdown) = (config.esl.clone(), shutdown.clone());
     tasks.spawn(async move {
-        let served = esl::serve(esl_socket, esl_config, policy_config, esl_rooms, esl_shutdown);
+        let served = esl::serve(esl_socket, esl_config, esl_rooms, esl_shutdown);
         if let Err(error) = served.await {
             tracing::error!("event socket: {error}");
         }
@@ -188,11 +192,12 @@ async fn run(
     }));
     notify::ready("up");
 
-    let rooms = Rooms { engine, policies, health, level, path };
+    let (drain_s, running) = (config.daemon.drain_s, config);
+    let rooms = Rooms { engine, policies, health, level, path, stage, running };
     let broken = serve(&mut stop, &mut hangup, &mut tasks, &rooms).await;
 
     // Down.
-    let limit = Duration::from_secs(config.daemon.drain_s.into());
+    let limit = Duration::from_secs(drain_s.into());
     notify::stopping(limit);
     rooms.health.drain();
     drop((shutdown, records));
@@ -242,7 +247,13 @@ fn reload(rooms: &Rooms) {
     notify::reloading();
     match config::load(&rooms.path) {
         Ok(config) => {
-            rooms.engine.set_limits(&config.policy);
+            let waits = config::waiting(&rooms.running, &config);
+            if !waits.is_empty() {
+                tracing::warn!("configuration: {} wait for the next start", waits.join(", "));
+            }
+            rooms.engine.set_terms(&config.policy);
+            *rooms.stage.write().unwrap_or_else(PoisonError::into_inner) =
+                Stage::new(&config.policy, &rooms.running.site);
             rooms.policies.look();
             if let Err(error) = rooms.level.set(&config.log) {
                 tracing::error!("{error}; the old level stays");
@@ -277,9 +288,11 @@ impl keeper::InForce for Place {
 }
 
 /// Who puts policies in force.
-fn policy_keeper(config: &Config) -> keeper::Keeper {
-    let stage = Stage::new(&config.policy, &config.site);
-    let check = move |files: &Files, name: &str| suite::admit(&stage, files, name);
+fn policy_keeper(config: &Config, stage: Arc<RwLock<Stage>>) -> keeper::Keeper {
+    let check = move |files: &Files, name: &str| {
+        let stage = stage.read().unwrap_or_else(PoisonError::into_inner).clone();
+        suite::admit(&stage, files, name)
+    };
     keeper::Keeper::new(&config.policy.dir, &config.policy.store, Arc::new(check))
 }
 

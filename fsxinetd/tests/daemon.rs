@@ -277,6 +277,12 @@ fn a_reload_takes_new_policies_and_refuses_broken_ones() {
     daemon.signal("-HUP");
     daemon.wait_for_log("policy: default/x.lua:2: ");
     until("the same policy", || cause() == 2);
+    // Keys that wait for the next start are named.
+    let file = daemon.path("fsxinetd.toml");
+    let text = std::fs::read_to_string(&file).expect("read") + "\n[daemon]\nthreads = 3\n";
+    std::fs::write(&file, text).expect("written");
+    daemon.signal("-HUP");
+    daemon.wait_for_log("configuration: daemon.threads wait for the next start");
     // A broken configuration changes nothing either.
     std::fs::write(daemon.path("fsxinetd.toml"), "[esl]\nlisen = 1\n").expect("written");
     daemon.signal("-HUP");

@@ -10,12 +10,14 @@ mod core;
 mod expand;
 mod file;
 mod sections;
+mod waiting;
 mod xml;
 
 pub use self::core::Core;
 pub use expand::{Environment, OLD_SERVICE};
 pub use file::{ConfigError, Problem, load, parse};
 pub use sections::*;
+pub use waiting::waiting;
 pub use xml::{Xml, XmlSection};
 
 /// Where the configuration is looked for unless the command line names a file.

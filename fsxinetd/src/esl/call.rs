@@ -261,8 +261,9 @@ async fn run(
 ) -> (&'static str, Result<(), Broken>) {
     let asked = Arc::clone(&question);
     let (task, call, org) = (asked.task.as_str(), data.uuid(), asked.facts.org);
-    let patience = line.patience.policy;
-    let (scripts, orders) = policy_line::line(data, Arc::clone(&rooms.manners));
+    let terms = rooms.engine.terms();
+    let patience = terms.budget(Phase::Call);
+    let (scripts, orders) = policy_line::line(data, terms.manners);
     // Chosen now: the call keeps the version of the policies that it began with.
     let hangup = rooms.engine.hangup(&question);
     if hangup.is_some() {

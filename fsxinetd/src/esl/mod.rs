@@ -55,8 +55,6 @@ pub struct Rooms {
     pub published: PublishedHandle,
     /// Where this machine stands.
     pub site: config::Site,
-    /// What a script may wait for and ask of the switch.
-    pub manners: Arc<policy::line::Manners>,
     /// Calls whose hangup phase is to come.
     pub after: policy::after::After,
     /// Keeps what peers get wrong from filling the log.
@@ -72,8 +70,6 @@ pub(crate) struct Patience {
     pub(crate) write: Duration,
     /// For the peer's close.
     pub(crate) close: Duration,
-    /// For a policy.
-    pub(crate) policy: Duration,
     /// For what is read.
     pub(crate) limits: Limits,
 }
@@ -95,7 +91,6 @@ pub async fn bind(listen: SocketAddr) -> Result<TcpListener, String> {
 pub async fn serve(
     listener: TcpListener,
     config: config::Esl,
-    policy: config::Policy,
     rooms: Rooms,
     shutdown: Shutdown,
 ) -> Result<(), String> {
@@ -107,7 +102,6 @@ pub async fn serve(
         connect: ms(config.connect_timeout_ms),
         write: ms(config.write_timeout_ms),
         close: ms(config.close_timeout_ms),
-        policy: ms(policy.call_budget_ms),
         limits: Limits {
             header: config.max_header_bytes as usize,
             body: config.max_body_bytes as usize,

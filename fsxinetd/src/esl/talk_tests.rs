@@ -511,13 +511,7 @@ async fn play(script: &str, lingers: bool) -> Result<Outcome, Failure> {
     let mut peer = super::call::Peer {
         stream: ours.expect("connected"),
         decoder: fsx_wire::esl::Decoder::new(limits),
-        patience: super::Patience {
-            connect: short,
-            write: short,
-            close: short,
-            policy: short,
-            limits,
-        },
+        patience: super::Patience { connect: short, write: short, close: short, limits },
         mode: super::queued::Mode::Sync,
     };
     let text = reply("t", "");

@@ -83,11 +83,10 @@ pub(super) async fn rig_with(
     let listener = bind(esl.listen).await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let (stopper, shutdown) = shutdown::pair();
-    let manners = Arc::new(policy::line::Manners::from(&policy));
     let (site, quiet) = (config::Site::default(), Quiet::default());
     let after = policy::after::After::default();
-    let rooms = Rooms { engine, published, site, manners, after, quiet };
-    tokio::spawn(serve(listener, esl, policy, rooms, shutdown));
+    let rooms = Rooms { engine, published, site, after, quiet };
+    tokio::spawn(serve(listener, esl, rooms, shutdown));
     Rig { address, stopper, _dir: dir }
 }
 

@@ -22,7 +22,7 @@ use super::line::{Deadline, Line};
 use super::outcome::{Failure, Outcome};
 use super::run::Run;
 use super::vm::Vm;
-use super::{Call, Ended, Phase};
+use super::{Call, Ended, Phase, Terms};
 use crate::config;
 use crate::health::metrics as names;
 use crate::published::PublishedHandle;
@@ -100,7 +100,7 @@ pub struct Engine {
 struct Inner {
     dir: PathBuf,
     bundles: watch::Sender<Arc<BundleSet>>,
-    limits: RwLock<Limits>,
+    terms: RwLock<Terms>,
     world: Arc<dyn World>,
     workers: RwLock<Vec<Worker>>,
 }
@@ -165,7 +165,7 @@ impl Engine {
         let inner = Arc::new(Inner {
             dir: config.dir.clone(),
             bundles: watch::Sender::new(Arc::default()),
-            limits: RwLock::new(Limits::from(config)),
+            terms: RwLock::new(Terms::from(config)),
             world,
             workers: RwLock::default(),
         });
@@ -177,7 +177,7 @@ impl Engine {
 
     /// Reads the bundles again and takes new limits; runs in hand keep what they began with.
     pub fn reload(&self, config: &config::Policy) {
-        *self.inner.limits.write().unwrap_or_else(PoisonError::into_inner) = Limits::from(config);
+        self.set_terms(config);
         let (set, faults) = BundleSet::load(&self.inner.dir, &self.bundles());
         for fault in faults {
             tracing::error!("policy: {fault}");
@@ -204,9 +204,15 @@ impl Engine {
         self.inner.bundles.send_replace(Arc::new(set));
     }
 
-    /// Takes new limits; runs in hand keep theirs.
-    pub fn set_limits(&self, config: &config::Policy) {
-        *self.inner.limits.write().unwrap_or_else(PoisonError::into_inner) = Limits::from(config);
+    /// Takes new terms; runs in hand keep theirs.
+    pub fn set_terms(&self, config: &config::Policy) {
+        *self.inner.terms.write().unwrap_or_else(PoisonError::into_inner) = Terms::from(config);
+    }
+
+    /// The terms in force.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        self.inner.terms.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Runs the organisation's policy for the call. `within` is how long the asker will wait; the
@@ -272,17 +278,12 @@ impl Engine {
         entry: Entry,
     ) -> Running {
         let started = Instant::now();
-        let limits = *self.inner.limits.read().unwrap_or_else(PoisonError::into_inner);
-        let budget = match phase {
-            Phase::Route => limits.route_budget,
-            Phase::Call => limits.call_budget,
-            Phase::Hangup => limits.hangup_budget,
-        };
-        let budget = budget.min(within);
+        let terms = self.terms();
+        let (budget, limits) = (terms.budget(phase).min(within), terms.limits);
         // Bounded by the bundles in force: an organisation without one of its own is the platform's.
         let counted = Some((Arc::clone(&bundle), Arc::clone(&call), phase));
         let (org, world) = (call.facts.org, Arc::clone(&self.inner.world));
-        let run = Run::new(phase, call, bundle, world, started + budget, &limits).on(line);
+        let run = Run::new(phase, call, bundle, world, started + budget, &terms).on(line);
         let deadline = run.deadline.clone();
         let busy = || Failure::Busy;
         let answer = self.choose(org, limits.max_runs).ok_or_else(busy).and_then(|worker| {
@@ -313,8 +314,7 @@ impl Engine {
         let mut tick = tokio::time::interval(LOOK_EVERY);
         loop {
             tick.tick().await;
-            let limits = *self.inner.limits.read().unwrap_or_else(PoisonError::into_inner);
-            let patience = limits.cpu_budget * STARVED + GRACE;
+            let patience = self.terms().limits.cpu_budget * STARVED + GRACE;
             let mut workers = self.inner.workers.write().unwrap_or_else(PoisonError::into_inner);
             for (n, worker) in workers.iter_mut().enumerate() {
                 if worker.shared.stuck_for() < patience && !worker.jobs.is_closed() {
@@ -579,7 +579,9 @@ fn machine(
     clock: u64,
 ) -> mlua::Result<Arc<Vm>> {
     let mut machines = machines.lock().unwrap_or_else(PoisonError::into_inner);
-    if machines.get(&key).is_some_and(|kept| kept.runs >= limits.runs_per_vm) {
+    // One that was made on other terms is no longer to be used.
+    let is_old = |kept: &Kept| kept.runs >= limits.runs_per_vm || kept.vm.limits() != limits;
+    if machines.get(&key).is_some_and(is_old) {
         machines.remove(&key);
     }
     if let Some(kept) = machines.get_mut(&key) {

@@ -39,6 +39,7 @@ mod shows;
 pub mod sim;
 pub mod stubs;
 mod talk;
+mod terms;
 mod unasked;
 mod vm;
 
@@ -48,6 +49,7 @@ pub use call::Call;
 pub use ended::Ended;
 pub use engine::{Engine, Limits};
 pub use outcome::{Failure, Outcome, Verdict};
+pub use terms::Terms;
 
 /// When in a call a script runs, which says what it may do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -137,7 +137,7 @@ fn written(lua: &Lua, run: &Run, routes: Value) -> mlua::Result<Vec<Route>> {
 /// What an organisation may choose only where the operator lets it, or where it is the call's own.
 fn choice(run: &Run, name: &str, value: String, own: Option<&str>) -> Result<String, String> {
     if !run.bundle.trusted() && own != Some(value.as_str()) {
-        run.world.allowances().may_ask(name, &value)?;
+        run.allowed.may_ask(name, &value)?;
     }
     Ok(value)
 }

@@ -9,17 +9,16 @@ use std::time::{Duration, Instant};
 use fsx_wire::answer::Route;
 use fsx_wire::esl::{Action, ChannelData};
 
-use super::allowed::Rights;
+use super::allowed::{Allowances, Rights};
 use super::api::{Asker, LogLevel, World};
 use super::bundle::Bundle;
 use super::call::find;
-use super::engine::Limits;
 use super::handoff::{self, Own};
 use super::line::{Deadline, Line};
 use super::screen::{self, Author};
 use super::shows;
 use super::talk::Hook;
-use super::{Call, Phase};
+use super::{Call, Phase, Terms};
 
 /// Most host calls of one run.
 const MAX_HOST_CALLS: u32 = 1_000;
@@ -56,6 +55,8 @@ pub(super) struct Run {
     pub(super) world: Arc<dyn World>,
     /// Who it is there.
     pub(super) asker: Arc<Asker>,
+    /// What the operator lets organisations do.
+    pub(super) allowed: Arc<Allowances>,
     /// What is waited for beside the switch, together.
     outside_budget: Duration,
     state: Mutex<State>,
@@ -114,7 +115,7 @@ impl Run {
         bundle: Arc<Bundle>,
         world: Arc<dyn World>,
         deadline: Instant,
-        limits: &Limits,
+        terms: &Terms,
     ) -> Self {
         let author = if bundle.trusted() { Author::Platform } else { Author::Organisation };
         let asker = Arc::new(Asker {
@@ -130,11 +131,12 @@ impl Run {
             call,
             bundle,
             deadline: Deadline::new(deadline),
-            max_actions: limits.max_actions,
+            max_actions: terms.limits.max_actions,
             line: None,
             world,
             asker,
-            outside_budget: limits.outside_budget,
+            outside_budget: terms.limits.outside_budget,
+            allowed: Arc::clone(&terms.allowed),
             state: Mutex::default(),
         }
     }
@@ -298,12 +300,12 @@ impl Run {
 
     /// Whose call it is.
     pub(super) fn own(&self) -> Own<'_> {
-        Own { call: &self.call, allowed: self.world.allowances() }
+        Own { call: &self.call, allowed: &self.allowed }
     }
 
     fn with_rights<T>(&self, check: impl FnOnce(&Rights<'_>) -> T) -> T {
         let shows = |number: &str| shows::may_show(self, number);
-        check(&Rights { author: self.author(), allowed: self.world.allowances(), shows: &shows })
+        check(&Rights { author: self.author(), allowed: &self.allowed, shows: &shows })
     }
 
     /// Whether the script may have the switch run this.

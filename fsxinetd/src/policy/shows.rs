@@ -36,7 +36,7 @@ pub(super) fn may_show(run: &Run, shown: &str) -> Result<(), String> {
     let told = OF_THE_CALL.iter().filter_map(|name| run.call.variable(name));
     let own: Vec<&str> =
         facts.caller.as_deref().into_iter().chain([facts.called.as_str()]).chain(told).collect();
-    let allowed = |digits: &str| run.world.allowances().may_show(run.org(), digits);
+    let allowed = |digits: &str| run.allowed.may_show(run.org(), digits);
     if own.iter().any(|own| own.strip_prefix('+').unwrap_or(own) == bare) || allowed(bare) {
         return Ok(());
     }

@@ -589,8 +589,8 @@ async fn a_machine_does_not_grow_with_its_runs() {
          end",
     );
     let (bundle, entry) = rig.engine.bundles().find(0, Phase::Route, "").expect("there");
-    let limits = Limits::from(&rig.config);
-    let vm = vm::Vm::new(limits).expect("a machine");
+    let terms = rig.engine.terms();
+    let vm = vm::Vm::new(terms.limits).expect("a machine");
     let world = Arc::new(api::Outside::bare(&rig.config, PublishedHandle::new()));
     let many = async |runs: u32| {
         for n in 0..runs {
@@ -600,7 +600,7 @@ async fn a_machine_does_not_grow_with_its_runs() {
             let deadline = Instant::now() + Duration::from_secs(10);
             let world = Arc::clone(&world) as Arc<dyn api::World>;
             let run =
-                run::Run::new(Phase::Route, call, Arc::clone(&bundle), world, deadline, &limits);
+                run::Run::new(Phase::Route, call, Arc::clone(&bundle), world, deadline, &terms);
             let ended = vm.execute(&Arc::new(run), &entry).await;
             assert_eq!(ended.is_ok(), n % 10 != 0, "run {n}: {ended:?}");
         }
@@ -619,9 +619,34 @@ async fn turns_taken_at_every_step_lose_no_wake() {
     // Others get a turn at every step, also between a host function's "not yet" and the wait for it.
     let limits = Limits { slice: Duration::ZERO, ..Limits::from(&rig.config) };
     let vm = vm::Vm::new(limits).expect("a machine");
+    let terms = Terms { limits, ..rig.engine.terms() };
     let deadline = Instant::now() + Duration::from_secs(10);
     let world = Arc::new(api::Outside::bare(&rig.config, PublishedHandle::new()));
-    let run = run::Run::new(Phase::Route, Arc::default(), bundle, world, deadline, &limits);
+    let run = run::Run::new(Phase::Route, Arc::default(), bundle, world, deadline, &terms);
     let ended = vm.execute(&Arc::new(run), &entry).await;
     assert_eq!(ended.map(|outcome| outcome.verdict), Ok(Verdict::Keep));
+}
+
+#[tokio::test]
+async fn terms_that_are_changed_hold_for_the_next_run() {
+    let shows = "session:setVariable('effective_caller_id_number', '441632960000')";
+    let mut rig = Rig::new(&[("37/manifest.toml", MANIFEST), ("37/x.lua", shows)]);
+    let run = async |rig: &Rig| rig.run(Phase::Call, 37, "default").await.map(|_| ());
+    assert!(run(&rig).await.expect_err("refused").to_string().contains("441632960000"));
+    rig.config.caller_ids_organisations =
+        [("37".to_owned(), vec!["441632960000".to_owned()])].into();
+    rig.engine.set_terms(&rig.config);
+    assert_eq!(run(&rig).await, Ok(()));
+    rig.config.caller_ids_organisations.clear();
+    rig.engine.set_terms(&rig.config);
+    assert!(run(&rig).await.is_err(), "taken away again");
+
+    // Limits of a machine that is kept, too.
+    let fills = "local t = {} for n = 1, 60 do t[n] = string.rep('x', 100000) end return 'keep'";
+    let script = format!("function decide() {fills} end");
+    let mut rig = Rig::script(&script);
+    assert!(rig.route().await.is_ok());
+    rig.config.memory_mib = 2;
+    rig.engine.set_terms(&rig.config);
+    assert_eq!(rig.route().await, Err(Failure::Memory { limit_mib: 2 }));
 }

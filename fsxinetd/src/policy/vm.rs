@@ -97,6 +97,11 @@ impl Vm {
         Ok(Self { lua, current, meter, driver, limits })
     }
 
+    /// What its runs may use.
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
     /// Bytes in use once all garbage is gone.
     #[cfg(test)]
     pub(super) fn live_memory(&self) -> usize {

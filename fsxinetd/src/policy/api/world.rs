@@ -12,8 +12,8 @@ use fsx_wire::answer::RouteAnswer;
 use fsx_wire::message::WireFacts;
 use serde_json::Value as Json;
 
+use crate::policy::Phase;
 use crate::policy::screen::Author;
-use crate::policy::{Allowances, Phase};
 use crate::published::Published;
 use crate::routing::NoData;
 
@@ -287,9 +287,6 @@ pub trait World: Send + Sync + std::fmt::Debug {
 
     /// The routing data, for number rules; `None` before the first publication.
     fn published(&self) -> Option<Arc<Published>>;
-
-    /// What the operator lets organisations' scripts do.
-    fn allowances(&self) -> &Allowances;
 
     /// Whether [`World::entered`] is to be told; finding the place costs time.
     fn traces(&self) -> bool {

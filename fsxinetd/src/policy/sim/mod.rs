@@ -39,10 +39,10 @@ use self::trace::{Kind, Step, Trace, whole_ms};
 use self::world::Scripted;
 use super::api::World;
 use super::bundle::{Bundle, DEFAULT, Entry};
-use super::line::{self, Lost, Manners, Order};
+use super::line::{self, Lost, Order};
 use super::run::Run;
 use super::vm::Vm;
-use super::{Allowances, Call, Ended, Failure, Limits, Outcome, Phase, Verdict};
+use super::{Call, Ended, Failure, Outcome, Phase, Terms, Verdict};
 use crate::config;
 use crate::esl::{answer, facts};
 
@@ -67,10 +67,8 @@ fn warm_up() {
 /// says them.
 #[derive(Clone, Debug)]
 pub struct Stage {
-    limits: Limits,
-    manners: Arc<Manners>,
+    terms: Terms,
     site: config::Site,
-    allowances: Allowances,
 }
 
 impl Stage {
@@ -78,13 +76,12 @@ impl Stage {
     #[must_use]
     pub fn new(policy: &config::Policy, site: &config::Site) -> Self {
         warm_up();
-        let mut limits = Limits::from(policy);
+        let mut terms = Terms::from(policy);
         if cfg!(debug_assertions) {
             // A build that is not optimised computes many times longer over the same thing.
-            limits.cpu_budget *= UNOPTIMISED;
+            terms.limits.cpu_budget *= UNOPTIMISED;
         }
-        let (manners, allowances) = (Arc::new(Manners::from(policy)), Allowances::from(policy));
-        Self { limits, manners, site: site.clone(), allowances }
+        Self { terms, site: site.clone() }
     }
 }
 
@@ -179,17 +176,17 @@ pub async fn play(
         }
     };
     let budget = match phase {
-        Phase::Route => stage.limits.route_budget,
-        Phase::Call | Phase::Hangup => stage.limits.call_budget,
+        Phase::Route => stage.terms.limits.route_budget,
+        Phase::Call | Phase::Hangup => stage.terms.limits.call_budget,
     };
-    let world = Arc::new(Scripted::new(scene, &trace, budget, stage.allowances.clone()));
-    let vm = Vm::new(stage.limits).map_err(|e| format!("no virtual machine: {e}"))?;
-    let (scripts, orders) = line::line(&data, Arc::clone(&stage.manners));
+    let world = Arc::new(Scripted::new(scene, &trace, budget));
+    let vm = Vm::new(stage.terms.limits).map_err(|e| format!("no virtual machine: {e}"))?;
+    let (scripts, orders) = line::line(&data, Arc::clone(&stage.terms.manners));
     let outside: Arc<dyn World> = Arc::clone(&world) as Arc<dyn World>;
     // The author's machine may be slow, and nobody waits: the real wall clock is generous. What the
     // script waits for is counted by the scene's clock, and what it computes as in a live call.
     let deadline = Instant::now() + budget.max(GENEROUS);
-    let run = Run::new(phase, Arc::new(call), Arc::clone(bundle), outside, deadline, &stage.limits);
+    let run = Run::new(phase, Arc::new(call), Arc::clone(bundle), outside, deadline, &stage.terms);
     let run = Arc::new(if phase == Phase::Call { run.on(Some(scripts)) } else { run });
     let script = vm.execute(&run, &entry);
     let ended = tokio::select! {

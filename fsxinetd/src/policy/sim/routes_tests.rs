@@ -21,13 +21,13 @@ async fn decided(whose: &str, text: &str) -> Result<Vec<Route>, String> {
     let scene = Scene::from_json(&[scene]).expect("a scene");
     let policy = bundle(whose, &[("manifest.toml", MANIFEST), ("x.lua", text)]);
     let (stage, trace) = (stage(), Trace::default());
-    let budget = stage.limits.route_budget;
-    let world = Arc::new(Scripted::new(&scene, &trace, budget, stage.allowances.clone()));
+    let budget = stage.terms.limits.route_budget;
+    let world = Arc::new(Scripted::new(&scene, &trace, budget));
     let call = Arc::new(Call { facts: plain_facts(&scene, 37, 0), ..Call::default() });
     let entry = find(&policy, Phase::Route, "", &scene.number).expect("the task");
     let until = Instant::now() + budget;
-    let run = Arc::new(Run::new(Phase::Route, call, policy, world, until, &stage.limits));
-    let vm = Vm::new(stage.limits).expect("a machine");
+    let run = Arc::new(Run::new(Phase::Route, call, policy, world, until, &stage.terms));
+    let vm = Vm::new(stage.terms.limits).expect("a machine");
     match vm.execute(&run, &entry).await.map_err(|failure| failure.to_string())?.verdict {
         Verdict::Route(answer) => Ok(answer.routes),
         other => Err(format!("{other:?}")),

@@ -15,7 +15,6 @@ use tokio::sync::Notify;
 
 use super::scene::{Core, Db, Routes, Scene, plain};
 use super::trace::{Kind, Trace};
-use crate::policy::Allowances;
 use crate::policy::api::{
     Asker, CoreAnswer, CoreAsk, CoreSource, DbAnswer, DbAsk, KvAnswer, KvAsk, Later, LogLevel,
     MetricAsk, MetricKind, World,
@@ -34,7 +33,6 @@ pub(super) struct Scripted {
     trace: Trace,
     /// How long the script may wait on its own account; past it, it is stopped, as a live one is.
     patience: Duration,
-    allowances: Allowances,
     /// Told when it has waited for longer than it may.
     pub(super) late: Notify,
     state: Mutex<State>,
@@ -49,19 +47,13 @@ struct State {
 }
 
 impl Scripted {
-    pub(super) fn new(
-        scene: &Scene,
-        trace: &Trace,
-        patience: Duration,
-        allowances: Allowances,
-    ) -> Self {
+    pub(super) fn new(scene: &Scene, trace: &Trace, patience: Duration) -> Self {
         let kv = scene.kv.iter().map(|(key, value)| (key.clone(), (value.clone(), None))).collect();
         Self {
             scene: scene.clone(),
             began_ms: scene.at_ms().unwrap_or(0),
             trace: trace.clone(),
             patience,
-            allowances,
             late: Notify::new(),
             state: Mutex::new(State { kv, ..State::default() }),
         }
@@ -199,10 +191,6 @@ fn shown(text: &str) -> String {
 }
 
 impl World for Scripted {
-    fn allowances(&self) -> &Allowances {
-        &self.allowances
-    }
-
     fn now_ms(&self) -> i64 {
         self.began_ms
             .saturating_add(i64::try_from(self.trace.now().as_millis()).unwrap_or(i64::MAX))

@@ -20,7 +20,6 @@ use super::{
     Asker, CoreAnswer, CoreAsk, DbAnswer, DbAsk, KvAnswer, KvAsk, Later, LogLevel, MetricAsk, World,
 };
 use crate::config::{self, Config};
-use crate::policy::Allowances;
 use crate::policy::screen::Author;
 use crate::published::{Published, PublishedHandle};
 use crate::routing::{self, NoData};
@@ -50,7 +49,6 @@ pub struct Outside {
     api: Option<Arc<api::CoreApi>>,
     metrics: names::Names,
     globals: std::collections::BTreeMap<String, String>,
-    allowances: Allowances,
 }
 
 impl Outside {
@@ -78,7 +76,6 @@ impl Outside {
             api: None,
             metrics: names::Names::default(),
             globals: config.globals.clone(),
-            allowances: Allowances::from(config),
         }
     }
 
@@ -175,9 +172,5 @@ impl World for Outside {
 
     fn published(&self) -> Option<Arc<Published>> {
         self.published.current()
-    }
-
-    fn allowances(&self) -> &Allowances {
-        &self.allowances
     }
 }
