@@ -279,7 +279,8 @@ fn a_reload_takes_new_policies_and_refuses_broken_ones() {
     until("the same policy", || cause() == 2);
     // Keys that wait for the next start are named.
     let file = daemon.path("fsxinetd.toml");
-    let text = std::fs::read_to_string(&file).expect("read") + "\n[daemon]\nthreads = 3\n";
+    let text = std::fs::read_to_string(&file).expect("read");
+    let text = text.replace("drain_s = 5", "drain_s = 5\nthreads = 3");
     std::fs::write(&file, text).expect("written");
     daemon.signal("-HUP");
     daemon.wait_for_log("configuration: daemon.threads wait for the next start");
