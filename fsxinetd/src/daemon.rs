@@ -23,7 +23,7 @@ use crate::policy::sim::{Stage, suite};
 use crate::policy::{Engine, api::Outside};
 use crate::published::{Published, PublishedHandle};
 use crate::shutdown;
-use crate::{cdr, decide, esl, http, logging, xml};
+use crate::{cdr, decide, esl, http, logging, policy, xml};
 
 /// Runs until SIGTERM or SIGINT; the exit code.
 pub fn start(config: Config, path: &Path) -> ExitCode {
@@ -41,6 +41,8 @@ pub fn start(config: Config, path: &Path) -> ExitCode {
     if config.daemon.threads > 0 {
         builder.worker_threads(config.daemon.threads as usize);
     }
+    // Bundles are compiled and tried on its threads.
+    builder.thread_stack_size(policy::STACK);
     let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &format!("cannot start: {error}")),

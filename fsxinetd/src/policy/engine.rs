@@ -35,6 +35,10 @@ const STARVED: u32 = 3;
 /// And how much longer.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// Stack of a thread that runs Lua, in bytes. Luau lets functions of the host nest two hundred deep, and
+/// past the end of a stack is the end of the daemon. What is not used costs nothing.
+pub(crate) const STACK: usize = 32 << 20;
+
 /// How often the threads are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -514,6 +518,7 @@ impl Worker {
         let inside = Arc::clone(&shared);
         std::thread::Builder::new()
             .name(format!("policy-{n}"))
+            .stack_size(STACK)
             .spawn(move || runtime.block_on(work(queue, inside)))?;
         Ok(Self { jobs, shared })
     }

@@ -47,6 +47,7 @@ pub use allowed::Allowances;
 pub use bundle::{Bundle, BundleSet};
 pub use call::Call;
 pub use ended::Ended;
+pub(crate) use engine::STACK;
 pub use engine::{Engine, Limits};
 pub use outcome::{Failure, Outcome, Verdict};
 pub use terms::Terms;

@@ -29,6 +29,9 @@ const MAX_HOST_CALLS_LIVE: u32 = 100_000;
 /// How much longer than its own limit something outside is waited for.
 const OUTSIDE_SLACK: Duration = Duration::from_millis(100);
 
+/// Deepest nesting of functions of the script that the host calls and that may wait.
+const MAX_THREADS: usize = 8;
+
 /// Most dial strings that one run may have made.
 const MAX_DIALS: usize = 1_000;
 
@@ -99,6 +102,7 @@ struct Talk {
     /// How the switch described the call last.
     data: Option<ChannelData>,
     hook: Option<Hook>,
+    hook_ran: bool,
     auto_hangup: Option<bool>,
     /// Time spent waiting for the switch.
     waited: Duration,
@@ -231,9 +235,17 @@ impl Run {
         self.state().host_calls
     }
 
-    /// A function of the script runs on this Lua thread of ours, and may wait there.
-    pub(super) fn begin_thread(&self, thread: usize) {
-        self.state().talk.threads.push(thread);
+    /// A function of the script runs on this Lua thread of ours, and may wait there. Each within another
+    /// takes its part of the stack, so there is an end to that.
+    pub(super) fn begin_thread(&self, thread: usize) -> Result<(), String> {
+        let threads = &mut self.state().talk.threads;
+        if threads.len() >= MAX_THREADS {
+            return Err(format!(
+                "functions that wait call one another more than {MAX_THREADS} deep"
+            ));
+        }
+        threads.push(thread);
+        Ok(())
     }
 
     pub(super) fn end_thread(&self, thread: usize) {
@@ -433,8 +445,12 @@ impl Run {
         self.state().talk.hook = hook;
     }
 
+    /// The hook, once: one that is set while it runs, or later, is none.
     pub(super) fn take_hook(&self) -> Option<Hook> {
-        self.state().talk.hook.take()
+        let talk = &mut self.state().talk;
+        let hook = talk.hook.take().filter(|_| !talk.hook_ran);
+        talk.hook_ran |= hook.is_some();
+        hook
     }
 
     /// What the script said of the call's end when the script ends; `None` where it said nothing.

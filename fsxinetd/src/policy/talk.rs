@@ -267,8 +267,9 @@ impl Run {
         let session: Value = hook.globals.get("session")?;
         let thread = lua.create_thread(function)?;
         let own = thread.to_pointer() as usize;
-        self.begin_thread(own);
-        let said = thread.into_async((session, "hangup", hook.argument))?.await;
+        let said = thread.into_async((session, "hangup", hook.argument))?;
+        self.begin_thread(own).map_err(Error::runtime)?;
+        let said = said.await;
         self.end_thread(own);
         let said: Value = said?;
         if said.as_string().is_some_and(|s| HOOK_ENDS.iter().any(|w| s.as_bytes() == w.as_bytes()))

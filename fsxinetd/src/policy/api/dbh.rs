@@ -162,8 +162,9 @@ impl UserData for Dbh {
                             // On a thread of ours, so that the function may wait.
                             let thread = lua.create_thread(each.clone())?;
                             let own = thread.to_pointer() as usize;
-                            run.begin_thread(own);
-                            let said = thread.into_async(row(&lua, answer, n, Some(""))?)?.await;
+                            let said = thread.into_async(row(&lua, answer, n, Some(""))?)?;
+                            run.begin_thread(own).map_err(Error::runtime)?;
+                            let said = said.await;
                             run.end_thread(own);
                             if stops(&said?) {
                                 break;

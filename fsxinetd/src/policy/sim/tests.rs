@@ -185,3 +185,55 @@ error('broken here')";
     let only = suite::run(&stage(), &bundle("37", &files), "passes").await;
     assert_eq!(only.tests.iter().filter(|t| t.name.starts_with("a /")).count(), 1);
 }
+
+#[tokio::test]
+async fn a_hook_that_sets_itself_again_is_called_once() {
+    for again in [
+        "session:ready()",
+        "session:hangup()",
+        "pcall(session.hangupCause, session)",
+        "session:getVariable('a')",
+    ] {
+        let text = format!(
+            "local n = 0
+             function h()
+                 n = n + 1
+                 fsx.log('info', 'hook ' .. n)
+                 session:setHangupHook('h')
+                 {again}
+             end
+             session:setHangupHook('h')
+             session:answer()
+             session:hangup()
+             session:setHangupHook('h')
+             session:ready()"
+        );
+        let played = played(&text, json!({})).await;
+        assert_eq!(played.failure, None, "{again}");
+        let hooks: Vec<&str> = played
+            .steps
+            .iter()
+            .filter(|step| step.kind == Kind::Log)
+            .map(|step| step.data.as_str())
+            .collect();
+        assert_eq!(hooks, ["hook 1"], "{again}");
+    }
+}
+
+#[tokio::test]
+async fn functions_that_wait_nest_so_deep_and_no_deeper() {
+    let text = "local dbh = freeswitch.Dbh('there')
+        local deepest = 0
+        local function each(row, depth)
+            deepest = math.max(deepest, (depth or 0) + 1)
+            dbh:query('SELECT 1', function(row) each(row, (depth or 0) + 1) end)
+        end
+        local ok, why = pcall(function() dbh:query('SELECT 1', each) end)
+        fsx.log('info', deepest .. ' ' .. tostring(ok) .. ' ' .. tostring(why))";
+    let scene = json!({"db": {"there": {"SELECT 1": [{"a": 1}]}}});
+    let played = played(text, scene).await;
+    assert_eq!(played.failure, None, "{:?}", played.steps);
+    let said = played.steps.iter().find(|step| step.kind == Kind::Log).expect("a line");
+    assert!(said.data.starts_with("8 false "), "{}", said.data);
+    assert!(said.data.contains("more than 8 deep"), "{}", said.data);
+}
