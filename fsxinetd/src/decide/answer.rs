@@ -191,6 +191,7 @@ impl Rooms {
             // The module does not ask about these; if one ever does, nothing stands in its way.
             ("kept", kept())
         } else {
+            let task = policy::task_name(&task).to_owned();
             let call = Arc::new(Call { facts, task, ..Call::default() });
             match self.engine.run(Phase::Route, Arc::clone(&call), left).await {
                 Ok(outcome) => decided(outcome),

@@ -7,6 +7,7 @@ use fsx_wire::esl::ChannelData;
 use fsx_wire::message::WireFacts;
 
 use crate::config::Site;
+use crate::policy::task_name;
 
 /// Most words after a task, as in mod_lua.
 const MAX_ARGUMENTS: usize = 128;
@@ -24,7 +25,7 @@ pub struct Asked {
 /// of channel variables.
 #[must_use]
 pub fn task(data: &ChannelData) -> &str {
-    said(data).split_whitespace().next().unwrap_or("")
+    task_name(said(data).split_whitespace().next().unwrap_or(""))
 }
 
 /// The words after the task, which a script finds in `argv`.

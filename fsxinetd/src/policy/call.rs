@@ -12,6 +12,16 @@ use fsx_wire::xml::XmlQuery;
 
 use super::Ended;
 
+/// Longest name of a task, in bytes. A longer one is nobody's, and would be written into each line
+/// about its call.
+const MAX_TASK: usize = 200;
+
+/// The name of a task as it is looked up and shown: its beginning, where it is longer than any.
+#[must_use]
+pub fn task_name(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TASK)]
+}
+
 /// The call that a script is asked about.
 #[derive(Clone, Debug, Default)]
 pub struct Call {

@@ -45,7 +45,7 @@ mod vm;
 
 pub use allowed::Allowances;
 pub use bundle::{Bundle, BundleSet};
-pub use call::Call;
+pub use call::{Call, task_name};
 pub use ended::Ended;
 pub(crate) use engine::STACK;
 pub use engine::{Engine, Limits};

@@ -5,39 +5,58 @@
 //! the member that holds them is made when it is first asked for, and a script cannot tell: whoever
 //! goes through the table's members looks too. After that the table is like any other.
 
-use mlua::{Function, Lua, Table, Value};
+use mlua::{Function, Lua, MultiValue, Table, Value};
 
 use super::host::Current;
 use super::run::Run;
 
-/// The functions of Lua that go through a table's members without looking at its metatable. `false` is
-/// what the metatable of such a table is, to a script, and the name of all its members together.
-const WHOLE: &str = "local pairs, next, clone, getmetatable, type = ...
+/// The functions of Lua that pass a table's metatable by, or tell it. `false` is what the metatable of
+/// such a table is, to whoever asks, and the name of all its members together.
+const WHOLE: &str = "local getmetatable, type, pairs, next, foreach, rawget, rawequal, setmetatable, clone, freeze = ...
 local function whole(t)
-    if type(t) == 'table' and getmetatable(t) == false then local _ = t[false] end
+    if type(t) == 'table' and rawequal(getmetatable(t), false) then local _ = t[false] end
     return t
 end
-return function(t) return pairs(whole(t)) end,
+return function(t) return getmetatable(whole(t)) end,
+    function(t) return pairs(whole(t)) end,
     function(t, k) return next(whole(t), k) end,
-    function(t) return clone(whole(t)) end";
+    function(t, f) return foreach(whole(t), f) end,
+    function(t, k) return rawget(whole(t), k) end,
+    function(t, m) return setmetatable(whole(t), m) end,
+    function(t) return clone(whole(t)) end,
+    function(t) return freeze(whole(t)) end";
 
 /// Has the functions of a machine that is about to be sealed see tables whole.
 pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
     let globals = lua.globals();
     let of_table: Table = globals.raw_get("table")?;
-    let builtin = |name: &str| globals.raw_get::<Function>(name);
-    let (pairs, next, clone): (Function, Function, Function) =
-        lua.load(WHOLE).set_name("=fsx").call((
-            builtin("pairs")?,
-            builtin("next")?,
-            of_table.raw_get::<Function>("clone")?,
-            builtin("getmetatable")?,
-            builtin("type")?,
-        ))?;
-    globals.raw_set("pairs", pairs)?;
-    globals.raw_set("next", next)?;
-    of_table.raw_set("clone", clone)
+    let global = |name: &str| globals.raw_get::<Function>(name);
+    let table = |name: &str| of_table.raw_get::<Function>(name);
+    let made: MultiValue = lua.load(WHOLE).set_name("=fsx").call((
+        global("getmetatable")?,
+        global("type")?,
+        global("pairs")?,
+        global("next")?,
+        table("foreach")?,
+        global("rawget")?,
+        global("rawequal")?,
+        global("setmetatable")?,
+        table("clone")?,
+        table("freeze")?,
+    ))?;
+    let names =
+        ["getmetatable", "pairs", "next", "foreach", "rawget", "setmetatable", "clone", "freeze"];
+    for (name, function) in names.into_iter().zip(made) {
+        let place =
+            if ["foreach", "clone", "freeze"].contains(&name) { &of_table } else { &globals };
+        place.raw_set(name, function)?;
+    }
+    Ok(())
 }
+
+/// Globals that are not what the compiler takes them for: it would do their work by itself.
+pub(super) const MUTABLE: [&str; 5] =
+    ["getmetatable", "next", "pairs", "rawget", "setmetatable"];
 
 /// One kind of such tables.
 #[derive(Clone)]
@@ -84,6 +103,14 @@ impl Unasked {
             Ok((next.clone(), table))
         })?;
         meta.raw_set("__iter", iter)?;
+        let new = lua.create_function(move |_, (table, name, value): (Table, Value, Value)| {
+            if name.as_string().is_some_and(|name| name.as_bytes().as_ref() == member.as_bytes()) {
+                // The script's own, nil too.
+                table.set_metatable(None)?;
+            }
+            table.raw_set(name, value)
+        })?;
+        meta.raw_set("__newindex", new)?;
         // The word for "not yours": a script can neither read nor change it.
         meta.raw_set("__metatable", false)?;
         meta.set_readonly(true);

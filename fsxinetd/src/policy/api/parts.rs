@@ -7,6 +7,8 @@ use std::sync::LazyLock;
 
 use mlua::chunk::Compiler;
 
+use super::super::unasked;
+
 /// How their file names begin; `require("fsx.parts.hunt")` is `fsx/parts/hunt.lua`.
 pub const PARTS: &str = "fsx/parts/";
 
@@ -38,6 +40,7 @@ const SOURCES: &[(&str, &str)] = parts!(
 
 static COMPILED: LazyLock<HashMap<&'static str, Vec<u8>>> = LazyLock::new(|| {
     let compiler = Compiler::new().set_optimization_level(1).set_debug_level(1);
+    let compiler = compiler.set_mutable_globals(unasked::MUTABLE);
     SOURCES
         .iter()
         // One that does not compile is no part; a test compiles them all.

@@ -186,6 +186,7 @@ pub fn compile(file: &str, source: &[u8]) -> Result<Vec<u8>, Fault> {
         return Err(Fault::of(file, "is not Lua source"));
     }
     let compiler = mlua::chunk::Compiler::new().set_optimization_level(1).set_debug_level(1);
+    let compiler = compiler.set_mutable_globals(super::unasked::MUTABLE);
     compiler.compile(source).map_err(|error| match error {
         // The compiler does not know the file; it says `:3: …`.
         mlua::Error::SyntaxError { message, .. } => {
