@@ -10,7 +10,7 @@ mod status;
 pub(crate) mod table;
 pub(crate) mod xml;
 
-use fsx_seam::{generation::Refresh, guard::Site};
+use fsx_seam::{generation::Refresh, guard::Site, log};
 use serde_json::json;
 
 use crate::{
@@ -19,29 +19,29 @@ use crate::{
     world::{self, World},
 };
 
-/// What Tab completes after `fsx `: `_any_` is any word, `:a:b` one of these, `::name` whatever that
+/// What Tab completes after `fsx `: `_any_` is any word, `::[a:b` one of these, `::name` whatever that
 /// completion says.
 pub(crate) const COMPLETIONS: &[&str] = &[
     "status",
-    "status as :json:xml",
+    "status as ::[json:xml",
     "route",
-    "route _any_ :org=:cli=:dc=:country=:at=:withhold=true:carrier-group=:pci-zone=:privacy-class=:attempts=:profile=:lrn=",
+    "route _any_ ::[org=:cli=:dc=:country=:at=:withhold=true:carrier-group=:pci-zone=:privacy-class=:attempts=:profile=:lrn=",
     "why",
-    "why _any_ :org=:cli=:dc=:country=:at=:withhold=true:carrier-group=:pci-zone=:privacy-class=:attempts=:profile=:lrn=",
+    "why _any_ ::[org=:cli=:dc=:country=:at=:withhold=true:carrier-group=:pci-zone=:privacy-class=:attempts=:profile=:lrn=",
     "gateways",
-    "gateways as :json:xml",
+    "gateways as ::[json:xml",
     "gateway ::fsx::gateways",
-    "gateway ::fsx::gateways :up:down:auto",
+    "gateway ::fsx::gateways ::[up:down:auto",
     "reload",
     "generation",
-    "generation as :json:xml",
+    "generation as ::[json:xml",
     "calls",
-    "calls as :json:xml",
+    "calls as ::[json:xml",
     "xml",
     "xml forget",
-    "xml as :json:xml",
+    "xml as ::[json:xml",
     "version",
-    "version as :json:xml",
+    "version as ::[json:xml",
     "help",
 ];
 
@@ -101,8 +101,14 @@ impl register::Api for Fsx {
             stream.write("-ERR fsx did not load completely, see the log\n");
             return;
         };
-        stream.write(&answer(world, arguments));
+        stream.write(&plain(answer(world, arguments)));
     }
+}
+
+/// The answer without what a terminal would obey: words of the command and of calls stand in it.
+pub(crate) fn plain(answer: String) -> String {
+    let obeyed = |c: char| c.is_control() && c != '\n';
+    if answer.contains(obeyed) { answer.replace(obeyed, "?") } else { answer }
 }
 
 /// Longest command that is looked at, in bytes. Longer ones are a mistake or an attack.
@@ -211,6 +217,12 @@ fn calls(world: &World, form: Form) -> String {
 
 fn reload(world: &World) -> String {
     if let Err(mistakes) = world.reload() {
+        for mistake in &mistakes {
+            log::error(format_args!("fsx: {mistake}"));
+        }
+        log::warning(format_args!(
+            "fsx: fsx.conf.xml is not taken, the configuration in force stays"
+        ));
         let lines: String = mistakes.iter().map(|mistake| format!("  {mistake}\n")).collect();
         return format!("-ERR the configuration in force stays:\n{lines}");
     }

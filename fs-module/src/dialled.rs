@@ -25,6 +25,11 @@ pub(crate) fn is_safe(number: &str) -> bool {
         && !number.contains(":_:")
 }
 
+/// Whether a caller's number may be shown: it becomes part of headers, and of the address in `From`.
+pub(crate) fn is_shown(number: &str) -> bool {
+    number.chars().all(|c| c == ' ' || (c.is_ascii_graphic() && !SPECIAL.contains(&c)))
+}
+
 /// The variables of the new leg, in order, no name twice. The gateway's own come first and win.
 ///
 /// A withheld number goes nowhere, except to a gateway whose own variables ask for an identity
@@ -88,6 +93,18 @@ mod tests {
             "é",
         ] {
             assert!(!is_safe(number), "{number:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_no_header_can_carry() {
+        for number in ["", "02079460000", "+44 (0)20 7946-0000", "alice", "anonymous"] {
+            assert!(is_shown(number), "{number:?}");
+        }
+        for number in
+            ["0770\n09", "0770\r\nX: y", "a<b>", "${domain}", "a,b", "a\"b", "\u{7f}", "é"]
+        {
+            assert!(!is_shown(number), "{number:?}");
         }
     }
 

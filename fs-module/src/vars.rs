@@ -7,7 +7,7 @@ use fsx_core::{CallFacts, Country};
 use fsx_seam::log::{Level, OnceAMinute};
 use fsx_wire::message::WireFacts;
 
-use crate::{config::Config, host::Channel};
+use crate::{config::Config, dialled, host::Channel};
 
 /// Declares the names once: field, key in `<variables>`, default.
 macro_rules! names {
@@ -163,6 +163,19 @@ impl Facts {
             .or_else(|| var("effective_caller_id_number"))
             .or_else(|| field("caller_id_number"));
         facts.withhold_cli = var(&names.withhold_cli).as_deref().is_some_and(is_true);
+        let named = var("effective_caller_id_name").into_iter().chain(field("caller_id_name"));
+        if facts.caller.as_deref().is_some_and(|caller| !dialled::is_shown(caller))
+            || named.into_iter().any(|name| name.contains(char::is_control))
+        {
+            // A line break ends a header, and a gateway that does not answer such an INVITE would be
+            // taken for a failing one. FreeSWITCH would send its own copy, unless it is withheld.
+            static SAID: OnceAMinute = OnceAMinute::new();
+            SAID.write(
+                Level::Warning,
+                format_args!("fsx: caller id of {call_id} withheld: no SIP header can carry it"),
+            );
+            (facts.caller, facts.withhold_cli) = (None, true);
+        }
         if let Some(org) = var(&names.org).and_then(|text| text.trim().parse().ok()) {
             facts.org = org;
         }
@@ -246,6 +259,12 @@ pub(crate) fn is_true(text: &str) -> bool {
         .iter()
         .any(|word| text.eq_ignore_ascii_case(word))
         || text.parse::<i64>().is_ok_and(|n| n != 0)
+}
+
+/// Whether it says yes or no at all.
+pub(crate) fn is_word_of_truth(text: &str) -> bool {
+    let no = ["false", "no", "off", "disabled", "inactive", "disallow", "f", "n", "0", ""];
+    is_true(text) || no.iter().any(|word| text.trim().eq_ignore_ascii_case(word))
 }
 
 /// A home country by its ISO code (`GB`) or its dialling code (`44`, `+44`), since both are in use.

@@ -187,7 +187,9 @@ impl World {
     /// What is wrong with it.
     pub(crate) fn reload(&self) -> Result<(), Vec<String>> {
         if !host::xml::reload() {
-            return Err(vec!["FreeSWITCH's XML files do not parse, see the log".to_owned()]);
+            return Err(vec![
+                "FreeSWITCH's XML files do not parse: reloadxml says where".to_owned(),
+            ]);
         }
         let Some(sections) = host::xml::read_config(config::FILE) else {
             return Err(vec!["no configuration fsx.conf.xml".to_owned()]);

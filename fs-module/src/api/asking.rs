@@ -86,11 +86,13 @@ fn fact(facts: &mut Facts, word: &str) -> Result<(), String> {
             facts.at = instant(value)
                 .ok_or_else(|| number("an instant such as 2026-01-20T10:00:00Z or 1768903200"))?;
         }
-        "withhold" => facts.withhold_cli = vars::is_true(value),
+        "withhold" if vars::is_word_of_truth(value) => facts.withhold_cli = vars::is_true(value),
+        "withhold" => return Err(number("true or false")),
         "carrier-group" => facts.carrier_group = Some(value.to_owned()),
         "pci-zone" => facts.pci_zone = Some(value.to_owned()),
         "privacy-class" => facts.privacy_class = Some(value.to_owned()),
-        "lrn" => facts.lrn = Some(value.to_owned()),
+        "lrn" if value.contains(|c: char| c.is_ascii_digit()) => facts.lrn = Some(value.to_owned()),
+        "lrn" => return Err(number("a number")),
         "attempts" => facts.max_attempts = value.parse().map_err(|_| number("a number to 255"))?,
         _ => return Err("unknown fact; fsx help lists them".to_owned()),
     }

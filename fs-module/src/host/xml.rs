@@ -43,7 +43,7 @@ pub(crate) struct Section {
 const MAX_ELEMENTS: usize = 10_000;
 
 /// Makes FreeSWITCH read its XML files again, as `reloadxml` does; without it an edited file stays
-/// unseen. `false` when they do not parse: the log says where, and what was read before stays.
+/// unseen. `false` when they do not parse: `reloadxml` says where, and what was read before stays.
 pub(crate) fn reload() -> bool {
     let mut error = c"".as_ptr();
     // SAFETY: an out pointer of ours. What it is set to on failure lies in a tree that the function

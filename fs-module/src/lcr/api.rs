@@ -34,7 +34,7 @@ impl register::Api for Lcr {
             Some(world) => answer(world, arguments, session),
             None => Self::FALLBACK.to_owned(),
         };
-        stream.write(&answer);
+        stream.write(&crate::api::plain(answer));
     }
 }
 

@@ -398,3 +398,29 @@ fn the_end_of_a_call_that_a_policy_had_is_told_once() {
     assert!(said.contains("fsxinetd was not told of a call's end"), "{said}");
     host.end();
 }
+
+#[test]
+fn a_caller_that_no_header_can_carry_is_withheld() {
+    let script = Script::with_data();
+    let host = Host::start(&script);
+    let dialled = |uuid: &str, field: &str, value: &str| {
+        begin(&host, uuid);
+        host.say(&format!("profile\t{field}\t{value}"));
+        host.say("outcome\ta\t16");
+        let said = host.say("app");
+        said.lines().find(|line| line.starts_with("dial ")).expect("was dialled").to_owned()
+    };
+    let plain = dialled("a", "caller_id_number", "02079460000");
+    assert!(plain.contains("origination_caller_id_number=442079460000"), "{plain}");
+    for (uuid, field, value) in [
+        ("b", "caller_id_number", "0770\r2026-11-22 fake@"),
+        ("c", "caller_id_number", "${domain}"),
+        ("d", "caller_id_number", "a,b|c[d]{e}<f>"),
+        ("e", "caller_id_name", "A\u{1b}B"),
+    ] {
+        let dial = dialled(uuid, field, value);
+        assert!(dial.contains("origination_caller_id_number=anonymous"), "{value:?}: {dial}");
+        assert!(!dial.contains("fake") && !dial.contains("domain}"), "{value:?}: {dial}");
+    }
+    host.end();
+}
