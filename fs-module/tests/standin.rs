@@ -248,6 +248,16 @@ fn a_damaged_snapshot_is_refused_and_the_good_one_stays() {
     script.publish(&good);
     assert!(host.say("runtime").contains("runtime 0"));
     assert_eq!(host.api("generation"), "6\n", "housekeeping moves on by itself");
+    // Taken away: calls are routed, and whoever looks is told, though a live table says that all is well.
+    script.live_table().set_generation(6);
+    std::fs::remove_file(script.path("snapshot")).expect("removed");
+    let said = host.say("runtime");
+    assert!(
+        said.contains("no snapshot at") && said.contains("generation 6 stays in use"),
+        "{said}"
+    );
+    assert!(host.api("status").contains("the file is gone"));
+    assert!(host.api("route 07700900123 org=37").contains("generation 6"));
     host.end();
 }
 

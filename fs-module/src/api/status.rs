@@ -166,6 +166,8 @@ fn snapshot(world: &World) -> String {
     };
     if let Some(reason) = world.refusal() {
         said.push_str(&format!("; the file there now is refused: {reason}"));
+    } else if world.generation() != 0 && !path.exists() {
+        said.push_str("; the file is gone: a restart would route emergency calls only");
     }
     said
 }

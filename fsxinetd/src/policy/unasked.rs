@@ -55,8 +55,7 @@ pub(super) fn install(lua: &Lua) -> mlua::Result<()> {
 }
 
 /// Globals that are not what the compiler takes them for: it would do their work by itself.
-pub(super) const MUTABLE: [&str; 5] =
-    ["getmetatable", "next", "pairs", "rawget", "setmetatable"];
+pub(super) const MUTABLE: [&str; 5] = ["getmetatable", "next", "pairs", "rawget", "setmetatable"];
 
 /// One kind of such tables.
 #[derive(Clone)]
