@@ -22,6 +22,7 @@ pub mod bundle;
 mod call;
 mod ended;
 pub mod engine;
+mod errors;
 mod facts;
 mod files;
 mod freeswitch;

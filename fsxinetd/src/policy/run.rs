@@ -184,7 +184,7 @@ impl Run {
         Ok(())
     }
 
-    /// Writes a line of the script's to the log; past the limit, silently no more.
+    /// Writes a line of the script's to the log; past the limit, one that says so and no more.
     pub(super) fn log(&self, level: LogLevel, text: &str) {
         let lines = {
             let mut state = self.state();
@@ -192,6 +192,11 @@ impl Run {
             state.log_lines
         };
         if lines > MAX_LOG_LINES {
+            if lines == MAX_LOG_LINES + 1 {
+                let more =
+                    format!("more than {MAX_LOG_LINES} lines in one run: the rest is left out");
+                self.world.log(&self.asker, LogLevel::Warning, &more);
+            }
             return;
         }
         let text: String =

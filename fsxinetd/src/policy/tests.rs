@@ -657,3 +657,33 @@ async fn terms_that_are_changed_hold_for_the_next_run() {
     rig.engine.set_terms(&rig.config);
     assert_eq!(rig.route().await, Err(Failure::Memory { limit_mib: 2 }));
 }
+
+#[tokio::test]
+async fn what_a_script_catches_of_ours_is_text() {
+    let rig = Rig::script(
+        "local function why(...)
+             local ok, why = ...
+             assert(ok == false and type(why) == 'string', type(why))
+             return why
+         end
+         local function bad() fsx.route{ nonsense = 1 } end
+         local said = why(pcall(bad))
+         assert(said:match('^default/x.lua:6: fsx.route: nonsense') and not said:find('\\n'), said)
+         assert(why(pcall(session.execute, session, 'lua', 'x')):find('lua'))
+         local _, handled = xpcall(bad, function(why) return 'seen ' .. why end)
+         assert(handled:match('^seen default/x.lua:6: '), handled)
+         assert(why(coroutine.resume(coroutine.create(bad))):find('nonsense'))
+         -- Everything else is as it was.
+         local thing = {}
+         local ok, same = pcall(error, thing)
+         assert(not ok and same == thing)
+         assert(select('#', pcall(function() return 1, nil, nil end)) == 4)
+         assert(why(pcall(error, 'plain', 0)) == 'plain')
+         assert(pcall(function() fsx.sleep(1) return true end))
+         local co = coroutine.create(function(a) local b = coroutine.yield(a + 1) return b * 2 end)
+         local _, first = coroutine.resume(co, 1)
+         local _, second = coroutine.resume(co, 21)
+         assert(first == 2 and second == 42)",
+    );
+    rig.call().await.expect("fine");
+}

@@ -13,6 +13,7 @@ use mlua::{Error, Function, Lua, LuaOptions, StdLib, Thread, Value, VmState};
 use super::api::event::Event;
 use super::budget::{Meter, Tick, computed};
 use super::bundle::Entry;
+use super::errors::{self, explain};
 use super::facts::Facts;
 use super::files::{self, Files};
 use super::host::{self, Current};
@@ -259,6 +260,7 @@ impl<F: Future> Future for Metered<'_, F> {
 fn begin(lua: &Lua, current: &Current) -> mlua::Result<Function> {
     let facts = Facts::install(lua, current)?;
     unasked::install(lua)?;
+    errors::install(lua, current)?;
     let session = lua.globals().raw_get::<Value>("session")?;
     let current = current.clone();
     lua.create_function(move |lua, (file, function): (String, Value)| {
@@ -378,38 +380,6 @@ fn is_memory(error: &Error) -> bool {
         Error::CallbackError { cause, .. } | Error::WithContext { cause, .. } => is_memory(cause),
         Error::RuntimeError(text) => text.contains("not enough memory"),
         _ => false,
-    }
-}
-
-/// One line that says where and what: `default/route.lua:12: …`.
-fn explain(error: &Error, bundle: &str) -> String {
-    let at = |line: &str| {
-        let start = line.find(&format!("{bundle}/"))?;
-        let place = line[start..].split([' ', '\t', '\n']).next()?;
-        Some(place.trim_end_matches(':').to_owned())
-    };
-    match error {
-        Error::CallbackError { traceback, cause } => {
-            let message = explain(cause, bundle);
-            if message.starts_with(&format!("{bundle}/")) {
-                return message;
-            }
-            match traceback.lines().find_map(at) {
-                Some(place) => format!("{place}: {message}"),
-                None => message,
-            }
-        }
-        Error::WithContext { context, cause } => format!("{context}: {}", explain(cause, bundle)),
-        Error::RuntimeError(text) => {
-            let first = text.lines().next().unwrap_or("").to_owned();
-            match text.lines().skip(1).find_map(at) {
-                Some(place) if !first.starts_with(&format!("{bundle}/")) => {
-                    format!("{place}: {first}")
-                }
-                _ => first,
-            }
-        }
-        other => other.to_string().lines().next().unwrap_or("").to_owned(),
     }
 }
 

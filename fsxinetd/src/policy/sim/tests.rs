@@ -237,3 +237,17 @@ async fn functions_that_wait_nest_so_deep_and_no_deeper() {
     assert!(said.data.starts_with("8 false "), "{}", said.data);
     assert!(said.data.contains("more than 8 deep"), "{}", said.data);
 }
+
+#[tokio::test]
+async fn a_run_that_logs_too_much_says_so_once() {
+    let text = "for n = 1, 70 do fsx.log('info', 'line ' .. n) end";
+    let played = played(text, json!({})).await;
+    let lines: Vec<&str> = played
+        .steps
+        .iter()
+        .filter(|step| step.kind == Kind::Log)
+        .map(|step| step.data.as_str())
+        .collect();
+    assert_eq!((lines.len(), lines[49]), (51, "line 50"));
+    assert!(lines[50].contains("more than 50 lines"), "{}", lines[50]);
+}
