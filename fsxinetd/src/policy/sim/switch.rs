@@ -132,6 +132,10 @@ impl Switch {
             (None, None) => "ringing",
         };
         fields.push(("Answer-State".into(), state.into()));
+        let (state, number) =
+            if self.over.is_some() { ("CS_HANGUP", "10") } else { ("CS_EXECUTE", "4") };
+        fields.push(("Channel-State".into(), state.into()));
+        fields.push(("Channel-State-Number".into(), number.into()));
         for (name, value) in &self.vars {
             fields.push((format!("variable_{name}"), value.clone()));
         }

@@ -251,3 +251,19 @@ async fn a_run_that_logs_too_much_says_so_once() {
     assert_eq!((lines.len(), lines[49]), (51, "line 50"));
     assert!(lines[50].contains("more than 50 lines"), "{}", lines[50]);
 }
+
+#[tokio::test]
+async fn the_state_of_a_call_is_what_a_switch_would_say() {
+    let text = "local a = session:getState() session:answer()
+        fsx.log('info', a .. ' ' .. session:getState())
+        session:hangup()
+        fsx.log('info', session:getState())";
+    let played = played(text, json!({})).await;
+    let said: Vec<&str> = played
+        .steps
+        .iter()
+        .filter(|step| step.kind == Kind::Log)
+        .map(|step| step.data.as_str())
+        .collect();
+    assert_eq!(said, ["CS_EXECUTE CS_EXECUTE", "CS_HANGUP"], "{:?}", played.failure);
+}
