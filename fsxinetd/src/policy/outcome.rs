@@ -47,8 +47,8 @@ pub enum Failure {
         /// Which task.
         task: String,
     },
-    /// Every policy thread has as many runs as it may.
-    #[error("too many policies are running")]
+    /// Every policy thread has as many runs as it may, or the run came to its turn too late.
+    #[error("too many policies are running, or no time was left for this one")]
     Busy,
     /// The script failed.
     #[error("{0}")]

@@ -38,6 +38,12 @@ pub(super) fn apps(played: &Played) -> Vec<String> {
     ran.map(|step| format!("{} {}", step.what, step.data).trim_end().to_owned()).collect()
 }
 
+/// What the script wrote into the log.
+fn logged(played: &Played) -> Vec<&str> {
+    let lines = played.steps.iter().filter(|step| step.kind == Kind::Log);
+    lines.map(|step| step.data.as_str()).collect()
+}
+
 #[tokio::test]
 async fn a_conversation() {
     let text = "session:answer()
@@ -210,12 +216,7 @@ async fn a_hook_that_sets_itself_again_is_called_once() {
         );
         let played = played(&text, json!({})).await;
         assert_eq!(played.failure, None, "{again}");
-        let hooks: Vec<&str> = played
-            .steps
-            .iter()
-            .filter(|step| step.kind == Kind::Log)
-            .map(|step| step.data.as_str())
-            .collect();
+        let hooks = logged(&played);
         assert_eq!(hooks, ["hook 1"], "{again}");
     }
 }
@@ -242,12 +243,7 @@ async fn functions_that_wait_nest_so_deep_and_no_deeper() {
 async fn a_run_that_logs_too_much_says_so_once() {
     let text = "for n = 1, 70 do fsx.log('info', 'line ' .. n) end";
     let played = played(text, json!({})).await;
-    let lines: Vec<&str> = played
-        .steps
-        .iter()
-        .filter(|step| step.kind == Kind::Log)
-        .map(|step| step.data.as_str())
-        .collect();
+    let lines = logged(&played);
     assert_eq!((lines.len(), lines[49]), (51, "line 50"));
     assert!(lines[50].contains("more than 50 lines"), "{}", lines[50]);
 }
@@ -259,11 +255,6 @@ async fn the_state_of_a_call_is_what_a_switch_would_say() {
         session:hangup()
         fsx.log('info', session:getState())";
     let played = played(text, json!({})).await;
-    let said: Vec<&str> = played
-        .steps
-        .iter()
-        .filter(|step| step.kind == Kind::Log)
-        .map(|step| step.data.as_str())
-        .collect();
+    let said = logged(&played);
     assert_eq!(said, ["CS_EXECUTE CS_EXECUTE", "CS_HANGUP"], "{:?}", played.failure);
 }
