@@ -171,3 +171,41 @@ fn codes_say_whose_fault_it_was() {
         assert!(all.contains(said), "{line}: expected {said:?} in {all}");
     }
 }
+
+#[test]
+fn a_command_before_the_first_start_is_not_undone_by_the_folder() {
+    use fsxinetd::policy::BundleSet;
+    use fsxinetd::policy::bundle::{Bundle, Files, keeper::Keeper};
+
+    let dir = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(path, text).expect("written");
+    };
+    let manifest = |version: u32| format!("version = \"{version}\"\n[call]\na = \"a.lua\"\n");
+    write("fsxinetd.toml", "[policy]\nstore = \"versions\"\ndir = \"policies\"\n");
+    for (place, version) in [("old/7", 1), ("policies/7", 2)] {
+        write(&format!("{place}/manifest.toml"), &manifest(version));
+        write(&format!("{place}/a.lua"), "session:answer()\n");
+    }
+    for line in [
+        "fsxinetd policy activate old/7",
+        "fsxinetd policy activate policies/7",
+        "fsxinetd policy rollback 7",
+    ] {
+        assert!(fsxinetd(dir.path(), line).status.success(), "{line}");
+    }
+    let (policies, versions) = (dir.path().join("policies"), dir.path().join("versions"));
+    let check = |files: &Files, name: &str| Bundle::compile(files, name);
+    let keeper = Keeper::new(&policies, &versions, std::sync::Arc::new(check));
+    let in_force = || {
+        let survey = keeper.survey(&BundleSet::default());
+        assert!(survey.faults.is_empty(), "{:?}", survey.faults);
+        survey.set.get("7").map(|bundle| bundle.version.clone())
+    };
+    assert_eq!(in_force().as_deref(), Some("1"), "the later word");
+    // What is put into the folder after that counts.
+    write("policies/7/manifest.toml", &manifest(3));
+    assert_eq!(in_force().as_deref(), Some("3"));
+}

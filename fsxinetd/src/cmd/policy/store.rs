@@ -159,6 +159,8 @@ pub(super) async fn activate(args: &ActivateArgs, beside: &Beside) -> Result<Exi
             Ok(())
         };
         shelf.change(&name, seen).map_err(failed)?;
+    } else {
+        folder_is_older(&shelf, &name, beside)?;
     }
     let was = before.map_or_else(String::new, |v| format!(" (was {})", v.version));
     let tests = match results.tests.len() {
@@ -200,9 +202,23 @@ pub(super) fn rollback(args: &RollbackArgs, beside: &Beside) -> Result<ExitCode,
         shelf.files(&args.org, version).map_err(failed)?;
     }
     let now = shelf.rollback(&args.org, args.to.as_deref()).map_err(failed)?;
+    folder_is_older(&shelf, &args.org, beside)?;
     let was = was.map_or_else(String::new, |v: Version| format!(" (was {})", v.version));
     say!("{}: version {} is in force{was}", args.org, now.version)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What lies in the policies' folder and was never looked at is older than this command: the daemon's first
+/// look must not undo it.
+fn folder_is_older(shelf: &Shelf, name: &str, beside: &Beside) -> Result<(), Failure> {
+    // Without a configuration there is a store and no folder.
+    let Ok(config) = beside.config() else { return Ok(()) };
+    let Ok(files) = Files::read(&config.policy.dir.join(name)) else { return Ok(()) };
+    let seen = |state: &mut crate::policy::bundle::shelf::State| {
+        state.seen_folder.get_or_insert_with(|| files.digest());
+        Ok(())
+    };
+    shelf.change(name, seen).map_err(failed)
 }
 
 pub(super) fn deactivate(args: &DeactivateArgs, beside: &Beside) -> Result<ExitCode, Failure> {
@@ -214,6 +230,7 @@ pub(super) fn deactivate(args: &DeactivateArgs, beside: &Beside) -> Result<ExitC
             Ok(was)
         })
         .map_err(failed)?;
+    folder_is_older(&shelf, &args.org, beside)?;
     match was {
         Some(was) => say!("{}: version {} is no longer in force", args.org, was.version)?,
         None => say!("{}: none was in force", args.org)?,
