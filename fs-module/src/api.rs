@@ -246,3 +246,14 @@ fn reload(world: &World) -> String {
     };
     format!("+OK configuration read; {snapshot}; generation {}\n", world.generation())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn an_answer_holds_nothing_that_a_terminal_obeys() {
+        let said = "-ERR unknown \u{1b}[31mword\u{7f}\r\u{9b}2J\n  Åsa | 1\n";
+        assert_eq!(plain(said.to_owned()), "-ERR unknown ?[31mword???2J\n  Åsa | 1\n");
+    }
+}

@@ -90,9 +90,9 @@ impl Attempts {
         {
             let route = Route::new(data.routing(), &facts.borrow(), plan, candidate);
             // Of a file that was cut meanwhile, nothing may be dialled.
-            return (!data.lost()).then_some(route);
+            return (!data.lost()).then(|| shown(route, facts));
         }
-        self.given.get(n.checked_sub(self.planned())?).cloned()
+        Some(shown(self.given.get(n.checked_sub(self.planned())?)?.clone(), facts))
     }
 
     /// What the organisation sells the number for, a minute and in the base currency, where it sells by a
@@ -120,6 +120,19 @@ impl Attempts {
         let Some(candidate) = plan.routes().get(n) else { return String::new() };
         render::attempt(data.routing(), &facts.borrow(), plan, candidate).cli.to_string()
     }
+}
+
+/// The route with a caller id of its own, where FreeSWITCH would else show one that no header can carry:
+/// calls for help are never withheld, and a policy may say that a call is not.
+fn shown(mut route: Route, facts: &Facts) -> Route {
+    if facts.unshown && !route.withhold_cli {
+        if route.cli.is_empty() {
+            route.cli = "anonymous".to_owned();
+        }
+        let name = route.vars.entry("origination_caller_id_name".to_owned());
+        name.or_insert_with(|| route.cli.clone());
+    }
+    route
 }
 
 /// Decides a call by the data in hand, and notes how long that took. Does not wait for anything.

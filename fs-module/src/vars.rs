@@ -102,6 +102,8 @@ pub(crate) struct Facts {
     pub(crate) caller: Option<String>,
     /// Not to be shown.
     pub(crate) withhold_cli: bool,
+    /// What the leg itself would show, no header can carry.
+    pub(crate) unshown: bool,
     /// Organisation.
     pub(crate) org: u32,
     /// Home country of the device.
@@ -163,10 +165,9 @@ impl Facts {
             .or_else(|| var("effective_caller_id_number"))
             .or_else(|| field("caller_id_number"));
         facts.withhold_cli = var(&names.withhold_cli).as_deref().is_some_and(is_true);
-        let named = var("effective_caller_id_name").into_iter().chain(field("caller_id_name"));
-        if facts.caller.as_deref().is_some_and(|caller| !dialled::is_shown(caller))
-            || named.into_iter().any(|name| name.contains(char::is_control))
-        {
+        let mut named = var("effective_caller_id_name").into_iter().chain(field("caller_id_name"));
+        let numbered = facts.caller.as_deref().is_none_or(dialled::is_shown);
+        if !numbered || named.any(|name| name.contains(char::is_control)) {
             // A line break ends a header, and a gateway that does not answer such an INVITE would be
             // taken for a failing one. FreeSWITCH would send its own copy, unless it is withheld.
             static SAID: OnceAMinute = OnceAMinute::new();
@@ -174,7 +175,8 @@ impl Facts {
                 Level::Warning,
                 format_args!("fsx: caller id of {call_id} withheld: no SIP header can carry it"),
             );
-            (facts.caller, facts.withhold_cli) = (None, true);
+            (facts.unshown, facts.withhold_cli) = (true, true);
+            facts.caller = facts.caller.filter(|_| numbered);
         }
         if let Some(org) = var(&names.org).and_then(|text| text.trim().parse().ok()) {
             facts.org = org;

@@ -422,5 +422,19 @@ fn a_caller_that_no_header_can_carry_is_withheld() {
         assert!(dial.contains("origination_caller_id_number=anonymous"), "{value:?}: {dial}");
         assert!(!dial.contains("fake") && !dial.contains("domain}"), "{value:?}: {dial}");
     }
+    // A call for help is never withheld, and has to be one that a gateway understands.
+    let emergency = |uuid: &str, field: &str, value: &str| {
+        host.begin(uuid, "999", "37");
+        host.say(&format!("profile\t{field}\t{value}"));
+        host.say("outcome\ta\t16");
+        let said = host.say("app");
+        said.lines().find(|line| line.starts_with("dial ")).expect("was dialled").to_owned()
+    };
+    let dial = emergency("f", "caller_id_number", "0770\r2026-11-22 fake@");
+    assert!(dial.contains("origination_caller_id_number=anonymous"), "{dial}");
+    assert!(!dial.contains("fake"), "{dial}");
+    let dial = emergency("g", "caller_id_name", "A\u{1b}B");
+    assert!(dial.contains("origination_caller_id_number=02079460000"), "it is who calls: {dial}");
+    assert!(dial.contains("origination_caller_id_name=02079460000"), "{dial}");
     host.end();
 }
