@@ -28,17 +28,11 @@ pub(super) fn install(lua: &Lua, current: &Current) -> mlua::Result<()> {
     let globals = lua.globals();
     let coroutines: Table = globals.raw_get("coroutine")?;
     let current = current.clone();
-    let words = lua.create_function(move |_, caught: Value| {
+    let words = lua.create_function(move |lua, caught: Value| {
+        let Value::Error(error) = &caught else { return Ok(caught) };
         let run = current.in_hand()?;
-        Ok(match &caught {
-            Value::Error(error) => Some(explain(error, &run.bundle.name)),
-            _ => None,
-        })
+        Ok(Value::String(lua.create_string(explain(error, &run.bundle.name))?))
     })?;
-    let words: Function = lua
-        .load("local words = ... return function(why) return words(why) or why end")
-        .set_name("=fsx")
-        .call(words)?;
     let made: MultiValue = lua.load(CAUGHT).set_name("=fsx").call((
         globals.raw_get::<Function>("pcall")?,
         globals.raw_get::<Function>("xpcall")?,
