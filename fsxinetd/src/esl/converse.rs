@@ -82,9 +82,10 @@ pub(super) async fn between<T>(
             ended = &mut script => return Ok(Ended::Decided(ended, Talked(talked))),
             order = orders.queue.recv(), if awaited.is_none() => {
                 // None: the script is at its end, which the other branch will say.
-                let Some(Order { bytes, wait, reply }) = order else {
+                let Some(order) = order else {
                     return after(peer, script.as_mut(), Talked(talked)).await;
                 };
+                let Order { bytes, wait, reply } = *order;
                 let (mut bytes, mut end) = peer.mode.send(bytes);
                 let mark = orders.policy().filter(|_| !talked);
                 if let Some(mark) = mark.map(|policy| answer::mark(&policy)).filter(|m| !m.is_empty()) {

@@ -71,7 +71,8 @@ struct End {
 /// The script's end.
 #[derive(Clone, Debug)]
 pub struct Line {
-    orders: mpsc::Sender<Order>,
+    /// Boxed: the queue keeps room for a block of orders, for as long as the call lasts.
+    orders: mpsc::Sender<Box<Order>>,
     end: Arc<Mutex<End>>,
     /// Why no conversation can be held on this socket, where none can.
     pub unable: Option<&'static str>,
@@ -88,7 +89,7 @@ pub struct Line {
 #[derive(Debug)]
 pub struct Orders {
     /// Comes with what is to be said.
-    pub queue: mpsc::Receiver<Order>,
+    pub queue: mpsc::Receiver<Box<Order>>,
     end: Arc<Mutex<End>>,
 }
 
@@ -168,7 +169,7 @@ impl Line {
     /// [`Lost`].
     pub async fn ask(&self, bytes: Vec<u8>, wait: Duration) -> Result<Frame, Lost> {
         let (reply, mut answer) = oneshot::channel();
-        if self.orders.send(Order { bytes, wait, reply }).await.is_err() {
+        if self.orders.send(Box::new(Order { bytes, wait, reply })).await.is_err() {
             return Err(Lost::Gone);
         }
         let answered = tokio::select! {

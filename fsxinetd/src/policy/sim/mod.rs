@@ -263,7 +263,8 @@ async fn converse(
             biased;
             ended = &mut script => return ended,
             order = orders.queue.recv() => {
-                let Some(Order { bytes, reply, .. }) = order else { return script.await };
+                let Some(order) = order else { return script.await };
+                let Order { bytes, reply, .. } = *order;
                 let said = switch.obey(&bytes);
                 if switch.over.is_some() && !told {
                     told = true;
