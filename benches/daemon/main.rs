@@ -6,8 +6,10 @@
 //! with 1 where a figure is outside its limit.
 
 mod old_way;
+mod peer;
 mod witness;
 
+use std::path::Path;
 use std::time::Duration;
 
 use fsx_test_support::{
@@ -19,6 +21,7 @@ use fsx_test_support::{
     template::words,
 };
 use old_way::OldWay;
+use peer::Peer;
 use serde_json::{Map, Value, json};
 use witness::Witness;
 
@@ -92,6 +95,9 @@ impl Sheet {
 fn main() -> std::process::ExitCode {
     if witness::is_asked_for() {
         return witness::watch();
+    }
+    if peer::is_asked_for() {
+        return peer::answer();
     }
     let wanted = match Wanted::read() {
         Ok(wanted) => wanted,
@@ -193,37 +199,46 @@ fn decide(sheet: &mut Sheet, wanted: &Wanted) {
     const RATE: u32 = 1_000;
     println!("decide: a Luau policy with one LCR look-up, {RATE} questions a second, open loop");
     let measured = daemon("bench-decide");
-    let ask = |length| {
-        let socket = measured.daemon.file("decide.sock");
-        open_loop::decisions(&socket, RATE, length, 4, question, "\"verdict\":\"route\"")
+    let ask = |socket: &Path, seconds| {
+        open_loop::decisions(socket, RATE, Duration::from_secs(seconds), 4, question, peer::ANSWER)
     };
-    let _warm = ask(Duration::from_secs(2));
-    let witness = Witness::start(wanted.seconds);
-    let asked = ask(Duration::from_secs(wanted.seconds));
-    let all = asked.figures();
-    show("decisions", &all);
-    sheet.put("decide", figures(&all));
-    sheet.limit(all.failed == 0, format!("{} questions not answered", all.failed));
+    let socket = measured.daemon.file("decide.sock");
+    let _warm = ask(&socket, 2);
+    let run = RunDir::new("bench-peer");
+    let plain = run.path().join("peer.sock");
+    let peer = Peer::start(&plain).unwrap_or_else(|why| panic!("no peer: {why}"));
+    let machine = watched(wanted.seconds.div_ceil(4), |seconds| ask(&plain, seconds));
+    let ours = watched(wanted.seconds, |seconds| ask(&socket, seconds));
+    let again = watched(wanted.seconds.div_ceil(4), |seconds| ask(&plain, seconds));
+    drop(peer);
+
+    show("decisions", &ours.all);
+    sheet.put("decide", figures(&ours.all));
+    sheet.limit(ours.all.failed == 0, format!("{} questions not answered", ours.all.failed));
+    let machine = machine.or(again);
+    match &machine.there {
+        Ok(there) => {
+            show("a peer that only answers, while the machine was there", there);
+            sheet.put("decide_peer_there", figures(there));
+        }
+        Err(_) => show("a peer that only answers", &machine.all),
+    }
     let limit = Duration::from_millis(1);
-    let judged = match witness.and_then(Witness::away) {
-        Ok(away) => {
-            let there = asked.while_there(&away, SETTLES, limit);
+    let judged = match ours.there {
+        Ok(there) => {
             show("while the machine was there", &there);
             println!(
-                "    {} of {} questions; it was away {} times, {:.1?} together",
+                "    {} of {} questions; {}",
                 there.waits.len(),
-                all.waits.len(),
-                away.len(),
-                away.iter()
-                    .filter_map(|(from, to)| to.duration_since(*from).ok())
-                    .sum::<Duration>()
+                ours.all.waits.len(),
+                ours.away
             );
             sheet.put("decide_while_there", figures(&there));
             there
         }
         Err(why) => {
             skip("bench-daemon decide (the machine's own absences)", &why);
-            all
+            ours.all
         }
     };
     if judged.waits.len() < ENOUGH {
@@ -233,6 +248,38 @@ fn decide(sheet: &mut Sheet, wanted: &Wanted) {
     }
     let p99 = judged.at(0.99);
     sheet.limit(p99 <= limit, format!("p99 {p99:.0?} (at most 1 ms)"));
+}
+
+/// What questions waited, and those of them during which the machine was there.
+struct Watched {
+    all: Figures,
+    there: Result<Figures, String>,
+    away: String,
+}
+
+impl Watched {
+    /// The one with more questions while the machine was there.
+    fn or(self, other: Self) -> Self {
+        let count = |w: &Self| w.there.as_ref().map_or(0, |there| there.waits.len());
+        if count(&self) >= count(&other) { self } else { other }
+    }
+}
+
+/// Asks for so many seconds, with an eye on the machine.
+fn watched(seconds: u64, ask: impl Fn(u64) -> open_loop::Asked) -> Watched {
+    let witness = Witness::start(seconds);
+    let asked = ask(seconds);
+    let all = asked.figures();
+    match witness.and_then(Witness::away) {
+        Ok(away) => {
+            let there = asked.while_there(&away, SETTLES, Duration::from_millis(1));
+            let lost = away.iter().filter_map(|(from, to)| to.duration_since(*from).ok());
+            let lost = lost.sum::<Duration>();
+            let away = format!("it was away {} times, {lost:.1?} together", away.len());
+            Watched { all, there: Ok(there), away }
+        }
+        Err(why) => Watched { all, there: Err(why), away: String::new() },
+    }
 }
 
 /// A question of which `facts` are as a module sends them.

@@ -7,6 +7,7 @@
 
 use std::{
     io::{Read as _, Write as _},
+    num::NonZeroU64,
     os::unix::net::UnixStream,
     path::Path,
     sync::{
@@ -91,6 +92,8 @@ pub fn decisions(
     let begun = SystemTime::now() + Duration::from_millis(100);
     let after = |id: u64| Duration::from_secs_f64(id as f64 / f64::from(rate));
     let due = |id: u64| begin + after(id);
+    // A sleep ends up to 50 us late unless that is refused, and that would be no wait for the answer.
+    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
     std::thread::scope(|scope| {
         for stream in &streams {
             let (waits, good, bad) = (&waits, &good, &bad);
@@ -148,7 +151,12 @@ fn read_all(mut stream: &UnixStream, mut answer: impl FnMut(&str, Instant)) {
     }
 }
 
-fn framed(body: &str) -> Vec<u8> {
+/// A message of the decision socket, with its length before it.
+///
+/// # Panics
+/// When it is longer than four gigabytes.
+#[must_use]
+pub fn framed(body: &str) -> Vec<u8> {
     let length = u32::try_from(body.len()).expect("a short question");
     let mut frame = length.to_be_bytes().to_vec();
     frame.extend_from_slice(body.as_bytes());
@@ -157,7 +165,8 @@ fn framed(body: &str) -> Vec<u8> {
 
 /// The number that an answer bears. Looking for it is cheaper than reading all of the answer, which
 /// would be this side's time and not the daemon's.
-fn id_of(body: &str) -> Option<u64> {
+#[must_use]
+pub fn id_of(body: &str) -> Option<u64> {
     let after = &body[body.find("\"id\":")? + 5..];
     let digits = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
     after[..digits].parse().ok()
