@@ -10,6 +10,8 @@ mod status;
 pub(crate) mod table;
 pub(crate) mod xml;
 
+use std::time::{Duration, Instant};
+
 use fsx_seam::{generation::Refresh, guard::Site, log};
 use serde_json::json;
 
@@ -129,6 +131,10 @@ fn answer(world: &World, arguments: &str) -> String {
     };
     if form != Form::Text {
         words.truncate(words.len() - 2);
+        // Before anything is done: half of these change something.
+        if let ["reload" | "gateway" | "help", ..] | ["xml", _, ..] = words.as_slice() {
+            return format!("-ERR fsx {} answers in text only\n", words.join(" "));
+        }
     }
     match words.as_slice() {
         [] | ["help"] => HELP.to_owned(),
@@ -147,6 +153,8 @@ fn answer(world: &World, arguments: &str) -> String {
         ["xml"] => lookups::answer(world, form),
         ["xml", "forget"] => lookups::forget(),
         ["version"] => form.show(&json!({"version": BUILD_ID}), || format!("fsx {BUILD_ID}\n")),
+        ["xml", extra] => format!("-ERR fsx xml takes no {extra:?}, only forget\n"),
+        ["xml", "forget", extra, ..] => format!("-ERR fsx xml forget takes no {extra:?}\n"),
         ["gateway", ..] => "-ERR expected: fsx gateway <id> up|down|auto\n".to_owned(),
         [
             word @ ("status" | "gateways" | "reload" | "generation" | "calls" | "xml" | "version"),
@@ -227,8 +235,12 @@ fn reload(world: &World) -> String {
         return format!("-ERR the configuration in force stays:\n{lines}");
     }
     // The file itself is looked at, whatever the live table announces.
-    let snapshot = match world.look_again() {
+    let snapshot = match look(world) {
         None => "no snapshot is configured".to_owned(),
+        Some(Refresh::Busy) => {
+            return "-ERR configuration read; the snapshot is still being looked at, ask again\n"
+                .to_owned();
+        }
         Some(Refresh::Refused { reason, .. }) => {
             return format!(
                 "-ERR configuration read; snapshot refused: {reason}; generation {} stays in use\n",
@@ -245,6 +257,20 @@ fn reload(world: &World) -> String {
         Some(came) => came.to_string(),
     };
     format!("+OK configuration read; {snapshot}; generation {}\n", world.generation())
+}
+
+/// Looks at the snapshot's file, after whoever is at it now.
+fn look(world: &World) -> Option<Refresh> {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let began = Instant::now();
+    loop {
+        match world.look_again() {
+            Some(Refresh::Busy) if began.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            came => return came,
+        }
+    }
 }
 
 #[cfg(test)]

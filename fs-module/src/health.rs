@@ -18,10 +18,11 @@ pub(crate) struct Seen(Mutex<Option<(Vec<HealthRow>, Vec<GatewayRow>)>>);
 /// Looks, and tells of what changed since the last look. The first look only remembers.
 pub(crate) fn watch(world: &World) {
     let Some(live) = world.live() else { return };
-    let now = (live.table().health(), live.table().gateway_rows(clock::utc_s()));
-    let before = {
+    let (before, now) = {
+        // Held while looking: of two threads, who looked later must be who remembers.
         let mut seen = world.health.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.replace(now.clone())
+        let now = (live.table().health(), live.table().gateway_rows(clock::utc_s()));
+        (seen.replace(now.clone()), now)
     };
     let Some(before) = before else { return };
     for (row, health) in changes(&before.0, &now.0) {

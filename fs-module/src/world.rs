@@ -247,10 +247,7 @@ impl World {
         match &came {
             Refresh::Swapped { from, to } => {
                 self.said_missing.store(false, Relaxed);
-                log::notice(format_args!(
-                    "fsx: snapshot {}: moved from generation {from} to {to}",
-                    path.display()
-                ));
+                log::notice(format_args!("fsx: snapshot {}: {came}", path.display()));
                 events::generation(*from, *to);
             }
             Refresh::Refused { reason, first: true } => {

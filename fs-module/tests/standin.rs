@@ -48,6 +48,16 @@ fn any_argument_is_answered() {
     for wrong in ["route", "route 1 org=x", "route 1 colour=red", "gateway x up", "nothing"] {
         assert!(host.api(wrong).starts_with("-ERR "), "{wrong}");
     }
+    for (wrong, said) in [
+        ("route 1 org=37 cli=2 org=38", "-ERR org=38: given twice\n"),
+        ("reload as json", "-ERR fsx reload answers in text only\n"),
+        ("help as xml", "-ERR fsx help answers in text only\n"),
+        ("xml forget as json", "-ERR fsx xml forget answers in text only\n"),
+        ("xml forget x", "-ERR fsx xml forget takes no \"x\"\n"),
+        ("xml x", "-ERR fsx xml takes no \"x\", only forget\n"),
+    ] {
+        assert_eq!(host.api(wrong), said);
+    }
     host.say("call\tx");
     host.say("no-profile");
     assert!(host.say("app").contains("app done cause=41"), "a leg without a profile is refused");
@@ -440,12 +450,12 @@ fn gateways_are_listed_and_set() {
         listed.contains("sofia/gateway/gw${ID}/${number}") || listed.contains("gw1"),
         "{listed}"
     );
-    assert!(host.api("gateway 1 down").starts_with("+OK"));
+    assert!(host.api("gateway 1 down").contains("+OK gateway 1 "));
     assert!(host.api("route 07700900123 org=37").contains("gw2"));
     assert!(!host.api("route 07700900123 org=37").contains("gw1"));
     let why = host.api("why 07700900123 org=37");
     assert!(why.contains("gateway"), "{why}");
-    assert!(host.api("gateway 1 auto").starts_with("+OK"));
+    assert!(host.api("gateway 1 auto").contains("+OK gateway 1 "));
     assert!(host.api("route 07700900123 org=37").contains("gw1"));
     assert!(host.api("gateway 77 up").starts_with("-ERR no gateway 77"));
 

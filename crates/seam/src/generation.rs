@@ -145,6 +145,9 @@ impl fmt::Display for Refresh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Same => f.write_str("the snapshot in use is the one published"),
+            Self::Swapped { from, to } if from == to => {
+                write!(f, "took another file of generation {to}")
+            }
             Self::Swapped { from, to } => write!(f, "moved from generation {from} to {to}"),
             Self::Refused { reason, .. } => write!(f, "snapshot refused: {reason}"),
             Self::Missing => f.write_str("no snapshot is published"),

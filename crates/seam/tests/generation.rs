@@ -82,6 +82,8 @@ fn another_file_of_the_same_number_is_adopted() {
     fs::remove_file(&at.path).expect("removes");
     publish(&at.path, &snapshot(7));
     assert_eq!(holder.refresh(&at.path, Some(7)), Refresh::Swapped { from: 7, to: 7 });
+    let said = Refresh::Swapped { from: 7, to: 7 }.to_string();
+    assert_eq!(said, "took another file of generation 7");
     assert_eq!(holder.refresh(&at.path, Some(7)), Refresh::Same);
 }
 

@@ -46,7 +46,10 @@ fn decide(world: &World, number: &str, words: &[&str]) -> Result<(Facts, RouteAn
     let setup = world.setup();
     let mut facts = Facts::of_host(&setup.config, fsx_seam::clock::utc_s());
     facts.called = number.to_owned();
-    for word in words {
+    for (n, word) in words.iter().enumerate() {
+        if words[..n].iter().any(|earlier| name_of(earlier) == name_of(word)) {
+            return Err(format!("-ERR {word}: given twice\n"));
+        }
         if let Some(name) = word.strip_prefix("profile=") {
             facts.profile =
                 setup.config.order(name).map_err(|problem| format!("-ERR {word}: {problem}\n"))?;
@@ -68,6 +71,10 @@ fn excluded(world: &World, data: &crate::world::Data, facts: &Facts) -> Vec<Excl
         None => standing::route_why(routing, &NoLive, &facts.borrow(), &mut why),
     };
     why.rows
+}
+
+fn name_of(word: &str) -> &str {
+    word.split_once('=').map_or(word, |(name, _)| name)
 }
 
 fn fact(facts: &mut Facts, word: &str) -> Result<(), String> {

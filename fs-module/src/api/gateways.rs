@@ -176,6 +176,8 @@ pub(super) fn set(world: &World, id: &str, word: &str) -> String {
         _ => return format!("-ERR expected up, down or auto, got {word:?}\n"),
     };
     if live.table().set_operator(id, operator) {
+        // At once: a word that is taken back within a second was given all the same.
+        health::watch(world);
         format!("+OK gateway {id} {said}, for every switch of this host\n")
     } else {
         format!("-ERR the live table is full: nothing was changed for gateway {id}\n")
