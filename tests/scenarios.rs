@@ -11,6 +11,8 @@ mod busy_stops;
 mod call_routed;
 #[path = "scenarios/caller-gives-up/scenario.rs"]
 mod caller_gives_up;
+#[path = "scenarios/caller-unshowable/scenario.rs"]
+mod caller_unshowable;
 #[path = "scenarios/carrier-redirects/scenario.rs"]
 mod carrier_redirects;
 #[path = "scenarios/carrier-silent/scenario.rs"]

@@ -137,6 +137,8 @@ impl Schema {
 pub struct Finding {
     /// The database cannot be routed from.
     pub fatal: bool,
+    /// A table or column is not there and reads as its default.
+    pub of_structure: bool,
     /// One line.
     pub line: String,
 }
@@ -148,7 +150,9 @@ pub struct Finding {
 pub async fn check(conn: &mut Conn) -> Result<Vec<Finding>, DbError> {
     let schema = Schema::read(conn).await?;
     let mut findings = Vec::new();
-    let mut say = |fatal, line: String| findings.push(Finding { fatal, line });
+    let mut say = |fatal, line: String| {
+        findings.push(Finding { fatal, of_structure: !fatal, line });
+    };
     for table in TABLES {
         if !schema.has_table(table.name) {
             let what = if table.essential { "nothing routes without it" } else { "none are used" };
@@ -172,6 +176,7 @@ pub async fn check(conn: &mut Conn) -> Result<Vec<Finding>, DbError> {
         }
         Some(found) if found < migrate::VERSION => findings.push(Finding {
             fatal: false,
+            of_structure: false,
             line: format!(
                 "tables are at version {found}, this release's at {}: run `fsxinetd db migrate`",
                 migrate::VERSION
@@ -180,6 +185,7 @@ pub async fn check(conn: &mut Conn) -> Result<Vec<Finding>, DbError> {
         Some(_) => {}
         None => findings.push(Finding {
             fatal: false,
+            of_structure: false,
             line: "tables were not made by fsx; `fsxinetd db migrate` would complete them".into(),
         }),
     }

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{MakeArgs, instant, now, open_live, read};
 use crate::cmd::progress::thousands;
 use crate::cmd::{Failure, open};
-use crate::db::Access;
+use crate::db::{self, Access, Conn};
 use crate::feed;
 
 /// Options of `build`.
@@ -41,6 +41,8 @@ pub struct BuildArgs {
 /// What was done, for the report.
 struct Done {
     generation: u64,
+    /// What the database does not have and is taken as its default.
+    notes: Vec<String>,
     report: Report,
     stale_fx: Vec<String>,
     /// The home country, where it has no emergency gateway.
@@ -56,6 +58,7 @@ pub(super) async fn build(args: BuildArgs) -> Result<ExitCode, Failure> {
     let live = args.live.as_deref().map(open_live).transpose()?;
     let at = args.at.unwrap_or_else(now);
     let (url, mut conn) = open(&args.db, Access::ReadOnly).await?;
+    let notes = notes(&mut conn).await;
     let (rows, reading) = read(&mut conn, &settings, at).await?;
     conn.close().await;
     let began = Instant::now();
@@ -71,6 +74,7 @@ pub(super) async fn build(args: BuildArgs) -> Result<ExitCode, Failure> {
     feed::publish(&args.out, &built.bytes, generation, live.as_ref())?;
     let done = Done {
         generation,
+        notes,
         report: built.report,
         stale_fx: rows.stale_fx,
         without_emergency,
@@ -88,6 +92,13 @@ pub(super) async fn build(args: BuildArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is missing of the database, and does not keep it from being built. What does is the reader's to
+/// say.
+pub(super) async fn notes(conn: &mut Conn) -> Vec<String> {
+    let findings = db::check(conn).await.unwrap_or_default();
+    findings.into_iter().filter(|f| f.of_structure).map(|f| f.line).collect()
+}
+
 fn as_json(args: &BuildArgs, done: &Done) -> serde_json::Value {
     let r = &done.report;
     let lost: Vec<_> = r
@@ -98,6 +109,7 @@ fn as_json(args: &BuildArgs, done: &Done) -> serde_json::Value {
     json!({
         "out": args.out.display().to_string(),
         "generation": done.generation,
+        "notes": done.notes,
         "rows_in": r.rows_in,
         "rows_lost": r.lost_rows,
         "lost": lost,
@@ -135,6 +147,14 @@ fn in_words(args: &BuildArgs, url: &str, done: &Done) -> String {
     // Writing to a String cannot fail.
     let _ =
         writeln!(out, "read   {} rows from {url} in {}", thousands(r.rows_in), seconds(done.read));
+    if !done.notes.is_empty() {
+        let count = done.notes.len();
+        let _ = writeln!(
+            out,
+            "note   {count} of the tables and columns that fsx knows are not there, and are taken as \
+             their defaults; `fsxinetd db check` names them"
+        );
+    }
     for currency in &done.stale_fx {
         let _ =
             writeln!(out, "stale  the exchange rate of {currency} is too old: its rates are out");

@@ -302,3 +302,17 @@ async fn what_changes_between_two_snapshots_is_told_to_the_prefix() {
     assert_eq!(run(lcr(&["stats", &b])).await, ExitCode::SUCCESS);
     assert_eq!(run(lcr(&["dump", &b])).await, ExitCode::SUCCESS);
 }
+
+#[tokio::test]
+async fn a_build_notes_what_a_database_does_not_have() {
+    let dir = tempfile::tempdir().expect("dir");
+    let mut conn = open(&sample(dir.path()).await, db::Access::ReadWrite).await;
+    assert_eq!(build::notes(&mut conn).await, Vec::<String>::new());
+    testing::run(&mut conn, "DROP TABLE Periods").await;
+    testing::run(&mut conn, "ALTER TABLE LCRRates DROP COLUMN NextIncrement").await;
+    let notes = build::notes(&mut conn).await;
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    for part in ["Periods is missing", "LCRRates has no column NextIncrement"] {
+        assert!(notes.iter().any(|note| note.contains(part)), "{part}: {notes:?}");
+    }
+}
