@@ -9,14 +9,22 @@ const NINE: &str = include_str!("../../migrations/sqlite/0001_lcr.sql");
 fn addresses_are_understood_or_refused_in_one_line() {
     for (text, shown) in [
         ("sqlite:lcr.sqlite", "sqlite:lcr.sqlite"),
-        ("sqlite://lcr.sqlite?mode=ro", "sqlite:lcr.sqlite"),
+        ("sqlite://lcr.sqlite", "sqlite:lcr.sqlite"),
         ("sqlite:///var/lib/fsx/lcr.sqlite", "sqlite:/var/lib/fsx/lcr.sqlite"),
         ("mysql://u:secret@db.example:3307/LCR", "mysql://u@db.example:3307/LCR"),
         ("mariadb://u@localhost/LCR?socket=/run/m.sock", "mysql://u@/run/m.sock/LCR"),
     ] {
         assert_eq!(text.parse::<DbUrl>().expect(text).to_string(), shown);
     }
-    for text in ["", "lcr.sqlite", "postgres://x/y", "sqlite:", "sqlite::memory:", "mysql://host"] {
+    for text in [
+        "",
+        "lcr.sqlite",
+        "postgres://x/y",
+        "sqlite:",
+        "sqlite::memory:",
+        "sqlite:lcr.sqlite?mode=ro",
+        "mysql://host",
+    ] {
         let error = text.parse::<DbUrl>().expect_err(text);
         assert!(error.is_usage(), "{text}");
         assert!(!error.to_string().contains('\n'), "{error}");

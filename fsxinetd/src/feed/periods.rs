@@ -134,9 +134,12 @@ fn time_of(text: &str, empty: i64) -> Result<i64, String> {
         *parts.get_mut(at).ok_or_else(wrong)? = part.parse().map_err(|_| wrong())?;
     }
     let [h, m, s] = parts;
+    // First, since what is far outside cannot even be multiplied.
+    if !(0..=24).contains(&h) || !(0..60).contains(&m) || !(0..60).contains(&s) {
+        return Err(wrong());
+    }
     let seconds = h * 3600 + m * 60 + s;
-    let good = (0..=24).contains(&h) && (0..60).contains(&m) && (0..60).contains(&s);
-    if good && seconds <= DAY_S { Ok(seconds) } else { Err(wrong()) }
+    if seconds <= DAY_S { Ok(seconds) } else { Err(wrong()) }
 }
 
 #[cfg(test)]
@@ -210,6 +213,7 @@ mod tests {
             (hours("", "", "25:00", ""), "25:00"),
             (hours("", "", "", "24:00:01"), "24:00:01"),
             (hours("", "", "noon", ""), "noon"),
+            (hours("", "", "4611686018427387904", ""), "4611686018427387904"),
         ] {
             let error = resolve(&h, 0, 1, &mut Vec::new()).expect_err(part);
             assert!(error.contains(part), "{error}");

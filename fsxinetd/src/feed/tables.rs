@@ -8,7 +8,7 @@ use fsx_snapshot::rows::{
 
 use super::periods::Hours;
 use super::read::{Cells, Read, ReadSettings, Taken, Taker};
-use super::text::{decimal, instant, whole, words, yes};
+use super::text::{decimal, instant, whole, words, yes_or_no};
 
 /// Every table that becomes routing data.
 pub(super) const ALL: &[Taker] = &[
@@ -147,6 +147,14 @@ fn or(id: u32, column: &str, text: Option<&[u8]>, or: u32) -> Result<u32, (u32, 
     if text.is_none() { Ok(or) } else { needed(id, column, text) }
 }
 
+/// Yes or no. A word that is neither is not taken for one: it would take a carrier away in silence.
+fn truth(id: u32, column: &str, text: Option<&[u8]>, or: bool) -> Result<bool, (u32, String)> {
+    yes_or_no(text, or).ok_or_else(|| {
+        let word = String::from_utf8_lossy(text.unwrap_or_default()).into_owned();
+        (id, format!("{column} {word:?} is neither YES nor NO"))
+    })
+}
+
 fn bad(column: &str, text: Option<&[u8]>) -> String {
     match text {
         None => format!("{column} is null"),
@@ -157,14 +165,15 @@ fn bad(column: &str, text: Option<&[u8]>) -> String {
 }
 
 fn carrier(read: &mut Read, _: &ReadSettings, c: Cells<'_, '_>) -> Taken {
+    let id = id(c)?;
     let kind = words(c[3]);
     read.rows.carriers.push(CarrierRow {
-        id: id(c)?,
+        id,
         name: words(c[1]),
-        enabled: yes(c[2], true),
+        enabled: truth(id, "Enabled", c[2], true)?,
         kind: if kind.is_empty() { "route".to_owned() } else { kind },
-        closed_loop: yes(c[4], false),
-        private_services: yes(c[5], false),
+        closed_loop: truth(id, "ClosedLoopCarrier", c[4], false)?,
+        private_services: truth(id, "PrivateServicesCarrier", c[5], false)?,
     });
     Ok(())
 }
@@ -177,7 +186,7 @@ fn band(read: &mut Read, _: &ReadSettings, c: Cells<'_, '_>) -> Taken {
         carrier_id: needed(id, "CarrierID", c[2])?,
         kind: words(c[3]),
         country: words(c[4]),
-        enabled: yes(c[5], true),
+        enabled: truth(id, "Enabled", c[5], true)?,
     });
     Ok(())
 }
@@ -189,7 +198,7 @@ fn number(read: &mut Read, _: &ReadSettings, c: Cells<'_, '_>) -> Taken {
         band_id: needed(id, "BandID", c[2])?,
         org_id: or(id, "OrgID", c[4], 0)?,
         number: Digits::new(c[1].unwrap_or_default()),
-        enabled: yes(c[3], true),
+        enabled: truth(id, "Enabled", c[3], true)?,
     });
     Ok(())
 }
@@ -204,7 +213,7 @@ fn rate(read: &mut Read, _: &ReadSettings, c: Cells<'_, '_>) -> Taken {
         currency: words(c[4]),
         period: words(c[5]),
         start: instant(c[6]).map_err(|reason| (id, format!("Start: {reason}")))?,
-        enabled: yes(c[7], true),
+        enabled: truth(id, "Enabled", c[7], true)?,
         format_number: words(c[8]),
         format_cli: words(c[9]),
         // A column that allows no nulls says 0.
@@ -222,7 +231,7 @@ fn gateway(read: &mut Read, _: &ReadSettings, c: Cells<'_, '_>) -> Taken {
     read.rows.gateways.push(GatewayRow {
         id,
         carrier_id: needed(id, "CarrierID", c[1])?,
-        enabled: yes(c[2], true),
+        enabled: truth(id, "Enabled", c[2], true)?,
         prefix: words(c[3]),
         suffix: words(c[4]),
         channel_vars: words(c[5]),
@@ -255,7 +264,7 @@ fn override_rule(read: &mut Read, _: &ReadSettings, c: Cells<'_, '_>) -> Taken {
             None => 0,
             text => whole(text).ok_or_else(|| (id, bad("Priority", text)))?,
         },
-        enabled: yes(c[6], true),
+        enabled: truth(id, "Enabled", c[6], true)?,
     });
     Ok(())
 }
@@ -299,7 +308,7 @@ fn dialling_rule(read: &mut Read, _: &ReadSettings, c: Cells<'_, '_>) -> Taken {
         org_id: or(id, "OrgID", c[1], 0)?,
         pattern: words(c[2]),
         action: if action.is_empty() { "BLOCK".to_owned() } else { action },
-        enabled: yes(c[4], true),
+        enabled: truth(id, "Enabled", c[4], true)?,
     });
     Ok(())
 }

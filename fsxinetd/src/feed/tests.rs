@@ -277,7 +277,9 @@ async fn bad_rows_are_named_and_too_many_are_refused() {
         "UPDATE LCRRates SET Start = 'soon' WHERE ID = 20003;\n\
          INSERT INTO CarrierGateway (ID, CarrierID, Enabled, ConcCalls) VALUES (3055, 105, 'YES', 'many');\n\
          UPDATE LCRRates SET Rate = '0.0000000001' WHERE ID = 20002;\n\
-         INSERT INTO Periods (Name, TimeZone) VALUES ('Moon', 'Luna/Tranquility');\n",
+         INSERT INTO Periods (Name, TimeZone) VALUES ('Moon', 'Luna/Tranquility');\n\
+         INSERT INTO Periods (Name, StartTime) VALUES ('Late', '4611686018427387904');\n\
+         INSERT INTO CarrierGateway (ID, CarrierID, Enabled) VALUES (3056, 105, 'perhaps');\n",
     )
     .await;
     let read = read_at(&mut conn, AT).await;
@@ -288,6 +290,8 @@ async fn bad_rows_are_named_and_too_many_are_refused() {
         "CarrierGateway 3055: ConcCalls \"many\"",
         "LCRRates 20002: Rate \"0.0000000001\": more than 9 decimals",
         "Periods 0: Moon: unknown time zone \"Luna/Tranquility\"",
+        "Periods 0: Late: \"4611686018427387904\" is not a time of day",
+        "CarrierGateway 3056: Enabled \"perhaps\" is neither YES nor NO",
     ] {
         assert!(lost.iter().any(|line| line.starts_with(part)), "{part}: {lost:?}");
     }

@@ -15,6 +15,20 @@ pub(crate) fn yes(text: Option<&[u8]>, or: bool) -> bool {
     }
 }
 
+/// The same, where another word is neither: `None` for `maybe`. An empty text is no, as in a column of
+/// MariaDB's that was given a word it does not have.
+pub(super) fn yes_or_no(text: Option<&[u8]>, or: bool) -> Option<bool> {
+    if yes(text, or) {
+        return Some(true);
+    }
+    let Some(word) = text.map(<[u8]>::trim_ascii) else { return Some(false) };
+    let no = word.is_empty()
+        || word == b"0"
+        || word == [0]
+        || [&b"no"[..], b"n", b"false", b"off"].iter().any(|w| word.eq_ignore_ascii_case(w));
+    no.then_some(false)
+}
+
 /// A whole number; `None` for null and for anything else.
 pub(crate) fn whole<T: std::str::FromStr>(text: Option<&[u8]>) -> Option<T> {
     std::str::from_utf8(text?.trim_ascii()).ok()?.parse().ok()
@@ -98,6 +112,18 @@ mod tests {
             assert!(!yes(Some(t.as_bytes()), true), "{t:?}");
         }
         assert!(yes(None, true) && !yes(None, false));
+    }
+
+    #[test]
+    fn a_word_that_is_neither_yes_nor_no_is_neither() {
+        for word in ["maybe", "enabled", "t", "2", "\u{ff}", "yes please"] {
+            assert_eq!(yes_or_no(Some(word.as_bytes()), true), None, "{word:?}");
+        }
+        for word in ["NO", "n", "False", " off ", "0", "\0", ""] {
+            assert_eq!(yes_or_no(Some(word.as_bytes()), true), Some(false), "{word:?}");
+        }
+        assert_eq!(yes_or_no(Some(b"Yes"), false), Some(true));
+        assert_eq!((yes_or_no(None, true), yes_or_no(None, false)), (Some(true), Some(false)));
     }
 
     #[test]

@@ -16,6 +16,13 @@ use super::values::Status;
 use crate::db::{Conn, DbError, Schema};
 use crate::feed::text::{whole, words};
 
+/// `flags` of a carrier: only the first gateway of its list, once that is sorted, is used
+/// (`DR_CR_FLAG_FIRST`).
+const FIRST_ONLY: u32 = 1;
+
+/// A number has no more digits.
+const MOST_STRIPPED: u8 = 15;
+
 /// Reads the rules of one group.
 ///
 /// # Errors
@@ -31,6 +38,8 @@ pub async fn read(conn: &mut Conn, group: u32, currency: &str) -> Result<Sources
     let mut sources = Sources::default();
     let gateways = gateways(conn, &mut sources).await?;
     let mut carriers: BTreeMap<String, Carrier> = BTreeMap::new();
+    // Digits that the gateways of a carrier strip.
+    let mut strips: BTreeMap<String, u8> = BTreeMap::new();
     if schema.has_table("dr_carriers") {
         let sql = select(
             conn,
@@ -46,26 +55,46 @@ pub async fn read(conn: &mut Conn, group: u32, currency: &str) -> Result<Sources
                 continue;
             }
             let mut carrier = Carrier { name: name.to_owned(), ..Carrier::default() };
+            let weighted = text(3).eq_ignore_ascii_case("W");
+            let first_only = whole::<u32>(Some(text(2).as_bytes())).unwrap_or(0) & FIRST_ONLY != 0;
+            let mut strip = None;
             for (gateway, weight) in list(text(1)) {
                 match gateways.get(gateway) {
-                    Some(found) => {
-                        let weight = if text(3).eq_ignore_ascii_case("W") { weight } else { 0 };
+                    // A format belongs to a carrier's rates, so its gateways have to agree.
+                    Some((_, own)) if strip.is_some_and(|strip| strip != *own) => {
+                        sources.notes.push(format!(
+                            "carrier {name}: gateway {gateway} strips {own} digits and the first another \
+                             number of them: left out, make it a carrier of its own"
+                        ));
+                    }
+                    Some((found, own)) => {
+                        strip = Some(*own);
+                        let weight = if weighted { weight } else { 0 };
                         carrier.gateways.push(Gateway { weight, ..found.clone() });
                     }
                     None => sources.notes.push(format!("carrier {name}: no gateway {gateway}")),
                 }
             }
+            if first_only && weighted && carrier.gateways.len() > 1 {
+                sources.notes.push(format!(
+                    "carrier {name} uses one gateway a call (flags 1): here the others are tried after it"
+                ));
+            } else if first_only {
+                carrier.gateways.truncate(1);
+            }
+            strips.insert(format!("#{name}"), strip.unwrap_or(0));
             if text(3).eq_ignore_ascii_case("Q") {
                 sources.notes.push(format!("carrier {name} is sorted by quality: here by order"));
             }
             carriers.insert(format!("#{name}"), carrier);
         }
     }
-    for (id, gateway) in &gateways {
+    for (id, (gateway, strip)) in &gateways {
         // A gateway that a rule names without a carrier is one of its own.
         let carrier =
             Carrier { name: id.clone(), gateways: vec![gateway.clone()], ..Carrier::default() };
         carriers.insert(id.clone(), carrier);
+        strips.insert(id.clone(), *strip);
     }
     let rules = rules(conn, group, &mut sources, &mut carriers).await?;
     let terms = Terms {
@@ -83,7 +112,11 @@ pub async fn read(conn: &mut Conn, group: u32, currency: &str) -> Result<Sources
             let Some(carrier) = carriers.get_mut(member) else { continue };
             let deck = &mut carrier.deck;
             deck.rows += 1;
-            let says = Says::Costs(deck.terms(terms.clone()));
+            let format_number = match strips.get(member) {
+                None | Some(0) => None,
+                Some(strip) => Some(stripping(*strip, &mut sources.formats)),
+            };
+            let says = Says::Costs(deck.terms(Terms { format_number, ..terms.clone() }));
             let name = deck.name("drouting");
             let (status, row) = (Status::Price, *row);
             deck.entries.push(Entry { code: *prefix, name, start: 0, says, status, row });
@@ -118,10 +151,20 @@ pub async fn read(conn: &mut Conn, group: u32, currency: &str) -> Result<Sources
     Ok(sources)
 }
 
+/// The format that takes so many digits off the number, before the gateway's own prefix is put on.
+fn stripping(strip: u8, formats: &mut Vec<(String, String, String)>) -> String {
+    let name = format!("drouting -{strip}");
+    if !formats.iter().any(|(known, _, _)| *known == name) {
+        formats.push((name.clone(), format!("^\\d{{{strip}}}(\\d*)$"), "$1".to_owned()));
+    }
+    name
+}
+
+/// The gateways, and how many digits each strips.
 async fn gateways(
     conn: &mut Conn,
     sources: &mut Sources,
-) -> Result<BTreeMap<String, Gateway>, DbError> {
+) -> Result<BTreeMap<String, (Gateway, u8)>, DbError> {
     let sql = select(
         conn,
         &["gwid", "address", "strip", "pri_prefix", "state"],
@@ -132,23 +175,26 @@ async fn gateways(
         sources.rows += 1;
         let text = |at: usize| row[at].as_deref().unwrap_or_default().trim();
         let id = text(0);
-        if !matches!(text(2), "" | "0") {
+        let strip = match text(2) {
+            "" => Some(0),
+            strip => strip.parse::<u8>().ok().filter(|strip| *strip <= MOST_STRIPPED),
+        };
+        let Some(strip) = strip else {
             let strip = text(2);
             sources.notes.push(format!(
-                "gateway {id} strips {strip} digits: give its carrier's rates a FormatNumber"
+                "gateway {id} strips {strip:?} digits, expected 0 to {MOST_STRIPPED}: left out"
             ));
-        }
+            continue;
+        };
         let host = text(1).trim_start_matches("sip:").trim_start_matches("sips:");
         let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
-        found.insert(
-            id.to_owned(),
-            Gateway {
-                prefix: text(3).to_owned(),
-                dial_string: format!("sip:${{number}}@{host}"),
-                enabled: text(4) != "1",
-                ..Gateway::default()
-            },
-        );
+        let gateway = Gateway {
+            prefix: text(3).to_owned(),
+            dial_string: format!("sip:${{number}}@{host}"),
+            enabled: text(4) != "1",
+            ..Gateway::default()
+        };
+        found.insert(id.to_owned(), (gateway, strip));
     }
     Ok(found)
 }

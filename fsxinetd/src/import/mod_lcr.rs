@@ -135,6 +135,7 @@ async fn rates(
     let sql = select(conn, &columns, "FROM lcr ORDER BY id");
     let mut formats: BTreeMap<String, (String, String)> = BTreeMap::new();
     let (mut disabled, mut by_state, mut ends, mut sold) = (0u64, 0u64, 0u64, 0u64);
+    let mut others = BTreeMap::<String, u64>::new();
     let mut wanted = BTreeSet::new();
     conn.for_each("read lcr", &sql, |row| {
         sources.rows += 1;
@@ -147,6 +148,7 @@ async fn rates(
         }
         let own = cell(8)?;
         if !matches!(own.trim(), "" | "0") && Some(own.trim()) != profile {
+            *others.entry(own.trim().to_owned()).or_default() += 1;
             return Ok(());
         }
         let Some(carrier) = carriers.get_mut(&carrier) else {
@@ -242,6 +244,11 @@ async fn rates(
         if count > 0 {
             sources.notes.push(format!("{count} {what}"));
         }
+    }
+    for (other, count) in others {
+        sources.notes.push(format!(
+            "{count} rows of lcr are of profile {other}: left out, --lcr-profile {other} takes them"
+        ));
     }
     Ok(())
 }

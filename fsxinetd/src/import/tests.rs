@@ -448,6 +448,13 @@ async fn a_mod_lcr_database_moves_in() {
         ["0.03 sofia/external/004930123456@east.example +442079460000 0"]
     );
     assert_eq!(dialled("+4712345678"), Vec::<String>::new());
+    let mut theirs = open(&source.parse().expect("an address"), Access::ReadOnly).await;
+    let read = super::mod_lcr::read(&mut theirs, None, "GBP", now).await.expect("reads");
+    theirs.close().await;
+    for profile in ["7", "8"] {
+        let note = format!("1 rows of lcr are of profile {profile}: left out");
+        assert!(read.notes.iter().any(|n| n.starts_with(&note)), "{note}: {:?}", read.notes);
+    }
 }
 
 #[tokio::test]
@@ -537,7 +544,9 @@ async fn drouting_tables_move_in() {
          CREATE TABLE dr_carriers (id INTEGER PRIMARY KEY, carrierid TEXT, gwlist TEXT, flags INTEGER, sort_alg TEXT, state INTEGER);\n
          CREATE TABLE dr_rules (ruleid INTEGER PRIMARY KEY, groupid TEXT, prefix TEXT, timerec TEXT, priority INTEGER, routeid TEXT, gwlist TEXT, sort_alg TEXT);\n
          INSERT INTO dr_gateways VALUES (1, 'g1', 1, '10.0.0.1:5060', 0, '00', '', 0, 0), (2, 'g2', 1, 'sip:10.0.0.2', 0, '', '', 0, 0), (3, 'g3', 1, '10.0.0.3', 0, '', '', 0, 0);\n
-         INSERT INTO dr_carriers VALUES (1, 'north', 'g1=10,g2=90', 0, 'W', 0);\n
+         INSERT INTO dr_gateways VALUES (4, 's2', 1, '10.0.0.4', 2, '9', '', 0, 0), (5, 's3', 1, '10.0.0.5', 3, '', '', 0, 0), (6, 'sx', 1, '10.0.0.6', 99, '', '', 0, 0);\n
+         INSERT INTO dr_carriers VALUES (1, 'north', 'g1=10,g2=90', 0, 'W', 0), (2, 'strips', 's2,s3,sx', 0, 'N', 0), (3, 'first', 'g2,g3', 1, 'N', 0);\n
+         INSERT INTO dr_rules VALUES (11, '0', '39', '', 0, '', '#strips', 'N'), (12, '0', '34', '', 0, '', '#first', 'N'), (13, '0', '351', '', 0, '', 's3', 'N');\n
          INSERT INTO dr_rules VALUES (1, '0,5', '44', '', 0, '', 'g3,#north', 'N'), (2, '0', '4477', '', 10, '', '#north', 'N'),
             (3, '0', '4477', '', 5, '', 'g3', 'N'), (4, '5', '33', '', 0, '', 'g3', 'N'), (5, '0', '49', '20200101T000000|||', 0, '', 'g3', 'N');\n",
     )
@@ -568,6 +577,10 @@ async fn drouting_tables_move_in() {
     assert!(mobile.iter().all(|to| !to.ends_with("10.0.0.3")), "{mobile:?}");
     assert!(mobile.contains(&"sip:00447700900123@10.0.0.1:5060".to_owned()), "{mobile:?}");
     assert!(dialled("+33100000000").is_empty());
+    // Digits are taken off, then the gateway's own are put on; gateways that differ are left out.
+    assert_eq!(dialled("+390212345678"), ["sip:90212345678@10.0.0.4"]);
+    assert_eq!(dialled("+351212345678"), ["sip:212345678@10.0.0.5"]);
+    assert_eq!(dialled("+34911234567"), ["sip:34911234567@10.0.0.2"], "the first only");
 }
 
 /// Every deck of the manual is imported as the line above it says.

@@ -152,7 +152,8 @@ fn text(cell: &DataRef<'_>) -> String {
         DataRef::Int(n) => n.to_string(),
         DataRef::Float(n) => number(*n),
         DataRef::Bool(yes) => yes.to_string(),
-        DataRef::DateTime(at) if at.is_datetime() => {
+        // Excel has no days before its first: such a cell is a number in a date's clothes.
+        DataRef::DateTime(at) if at.is_datetime() && at.as_f64() >= 1.0 => {
             let (year, month, day, hour, minute, second, _) = at.to_ymd_hms_milli();
             format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
         }
@@ -229,6 +230,16 @@ mod tests {
             Ok(())
         })?;
         Ok(all)
+    }
+
+    #[test]
+    fn a_day_before_the_first_is_no_day() {
+        let cell = |value| {
+            let kind = calamine::ExcelDateTimeType::DateTime;
+            text(&DataRef::DateTime(calamine::ExcelDateTime::new(value, kind, false)))
+        };
+        assert_eq!(cell(46_054.5), "2026-02-01 12:00:00");
+        assert_eq!((cell(-5.0).as_str(), cell(0.5).as_str()), ("-5", "0.5"));
     }
 
     #[test]

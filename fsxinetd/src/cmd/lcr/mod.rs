@@ -13,6 +13,7 @@ mod route;
 mod tests;
 mod verify;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -232,6 +233,14 @@ pub(super) async fn open_source(source: &Source, at: Option<i64>) -> Result<Open
         let tables = TableLive::read(&mut conn).await?;
         conn.close().await;
         let built = feed::make(&read, &settings, 1, at)?;
+        if built.report.lost_rows > 0 {
+            // To whoever watches: an answer from what is left may be another price.
+            let lost = built.report.lost_rows;
+            let _ = writeln!(
+                std::io::stderr(),
+                "fsxinetd: {lost} bad rows are left out; `fsxinetd lcr build` names them"
+            );
+        }
         let data = Snapshot::open(built.bytes).map_err(Failure::failed)?;
         let live = live.map_or(Live::Rows(tables), Live::Table);
         return Ok(Opened { data, live });
