@@ -64,7 +64,10 @@ pub(crate) fn variables(
     // A carrier must not send our calls, or our caller's own leg, wherever it likes (SIP 3xx).
     default(REDIRECT_FATAL, "true");
     if config.progress_timeout_s > 0 {
-        default("progress_timeout", &config.progress_timeout_s.to_string());
+        // FreeSWITCH calls the end of an attempt NO_ANSWER, as of a telephone that rang: a gateway from
+        // which nothing was heard by then is given up before.
+        let attempt_s = config.attempt_timeout_s.saturating_sub(1).max(1);
+        default("progress_timeout", &config.progress_timeout_s.min(attempt_s).to_string());
     }
     default("fsx_gateway_id", &route.gateway_id.to_string());
     default("fsx_carrier_id", &route.carrier_id.to_string());
@@ -121,6 +124,15 @@ mod tests {
         route.vars.insert("progress_timeout".to_owned(), "3".to_owned());
         let found = variables(&Config::default(), &route, "");
         assert_eq!(value(&found, "progress_timeout"), Some("3"));
+        let timeout = |attempt_timeout_s, progress_timeout_s| {
+            let config = Config { attempt_timeout_s, progress_timeout_s, ..Config::default() };
+            let found = variables(&config, &Route::default(), "");
+            value(&found, "progress_timeout").map(str::to_owned)
+        };
+        assert_eq!(timeout(60, 15).as_deref(), Some("15"));
+        assert_eq!(timeout(10, 15).as_deref(), Some("9"), "before the attempt ends");
+        assert_eq!(timeout(1, 15).as_deref(), Some("1"));
+        assert_eq!(timeout(60, 0), None);
         assert_eq!(value(&found, "origination_caller_id_number"), Some("4420"));
         assert_eq!(value(&found, "fsx_gateway_id"), Some("7"));
         assert_eq!(value(&found, "origination_privacy"), None);

@@ -158,6 +158,7 @@ fn record_of(setup: &Setup, session: Session<'_>, call: Call, store_only: bool) 
         ended_ms: ended_ms.max(answered_ms.unwrap_or(started_ms)),
         cause: cause.number(),
         cause_name: cause.name(),
+        store_only,
         vars,
     }
 }

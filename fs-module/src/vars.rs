@@ -246,12 +246,27 @@ impl Facts {
     }
 }
 
-/// Those of `names` that are set on the leg.
+/// Most bytes of variables that go along with a record or a question: a message has a megabyte, and a call
+/// is not to be lost for what somebody wrote on its leg.
+const MOST_COLLECTED: usize = 256 << 10;
+
+/// Those of `names` that are set on the leg. The value for which there is no room any more says so.
 pub(crate) fn collect(
     channel: Channel<'_>,
     names: &[String],
 ) -> std::collections::BTreeMap<String, String> {
-    names.iter().filter_map(|name| Some((name.clone(), channel.var(name)?))).collect()
+    let mut room = MOST_COLLECTED;
+    let fitting = |name: &String| {
+        let value = channel.var(name)?;
+        // JSON writes a control character as six.
+        let size = value.bytes().map(|b| if b < b' ' || b == b'"' { 6 } else { 1 }).sum::<usize>();
+        let Some(left) = room.checked_sub(size) else {
+            return Some((name.clone(), format!("(left out: {} bytes)", value.len())));
+        };
+        room = left;
+        Some((name.clone(), value))
+    };
+    names.iter().filter_map(fitting).collect()
 }
 
 /// What FreeSWITCH takes for true (`switch_true`): a word or a number that is not zero.

@@ -288,6 +288,7 @@ fn records_wait_or_are_discarded_as_asked() {
     let ids: Vec<&str> = records.iter().map(|record| record.id.as_str()).collect();
     assert_eq!(ids, ["kept", "skipped"]);
     assert_eq!(records[0].vars.get("rmCDRStoreOnly").map(String::as_str), Some("true"));
+    assert!(records[0].store_only, "the daemon goes by this, whatever the variable is called");
 }
 
 #[test]

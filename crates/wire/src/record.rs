@@ -47,6 +47,9 @@ pub struct CallRecord {
     pub cause: u16,
     /// The cause's name in the host, such as `NORMAL_CLEARING`.
     pub cause_name: String,
+    /// It is kept where it was taken, and not passed on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub store_only: bool,
     /// Channel variables that the configuration adds.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub vars: std::collections::BTreeMap<String, String>,

@@ -1,6 +1,7 @@
 //! The SQLite file that holds the records. Engineers open it with `sqlite3`, so the columns that one
 //! asks for stand beside the record itself.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -63,6 +64,12 @@ pub enum StoreError {
         /// SQLite's word.
         source: sqlx::Error,
     },
+    /// Another process has it.
+    #[error("record store {}: another fsxinetd uses it", path.display())]
+    InUse {
+        /// Which file.
+        path: PathBuf,
+    },
     /// A later release made it.
     #[error("record store {}: its tables are version {got}, this release knows {VERSION}", path.display())]
     Later {
@@ -118,6 +125,10 @@ pub struct Put {
     pub new: u64,
     /// Records that were there already.
     pub again: u64,
+    /// Of the new ones, those that wait to be delivered.
+    pub waiting: u64,
+    /// Of the new ones, those whose id another call has; they were given one of their own.
+    pub renamed: u64,
 }
 
 /// A line that is no record.
@@ -172,6 +183,8 @@ pub struct Store {
     /// transaction, and would then take records that never reach the file.
     conn: Mutex<Option<SqliteConnection>>,
     path: PathBuf,
+    /// Held as long as the store is: two daemons on one store would deliver everything twice.
+    _lock: File,
     waiting: AtomicU64,
     deliver: bool,
     /// Why the last write failed, until one succeeds.
@@ -188,6 +201,7 @@ impl Store {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(|e| open(sqlx::Error::Io(e)))?;
         }
+        let lock = lock(path)?;
         let mut conn = connect(path).await.map_err(open)?;
         let version: i64 =
             sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut conn).await.map_err(open)?;
@@ -203,7 +217,7 @@ impl Store {
         let waiting = AtomicU64::new(u64::try_from(waiting).unwrap_or(0));
         let path = path.to_owned();
         let fault = watch::Sender::new(None);
-        Ok(Self { conn: Mutex::new(Some(conn)), path, waiting, deliver, fault })
+        Ok(Self { conn: Mutex::new(Some(conn)), path, _lock: lock, waiting, deliver, fault })
     }
 
     /// Takes the connection out, opened again where the last one failed. Whoever is done with it puts
@@ -261,9 +275,7 @@ impl Store {
             Ok(put)
         };
         let put = self.noted(put.await)?;
-        if self.deliver {
-            self.waiting.fetch_add(put.new, Relaxed);
-        }
+        self.waiting.fetch_add(put.waiting, Relaxed);
         Ok(put)
     }
 
@@ -419,6 +431,20 @@ pub(super) fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// Takes the store for this process, until what is given is dropped. A file beside it, since SQLite's own
+/// locks are let go of with any connection to it.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let beside = PathBuf::from(format!("{}.lock", path.display()));
+    let open = |error| StoreError::Open { path: beside.clone(), source: sqlx::Error::Io(error) };
+    let file =
+        File::options().create(true).truncate(false).write(true).open(&beside).map_err(open)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(open(error)),
+    }
+}
+
 /// Opens the file to write.
 async fn connect(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
     SqliteConnectOptions::new()
@@ -444,29 +470,23 @@ async fn put_in(
     let (now, mut put) = (now_ms(), Put::default());
     let mut commit = conn.begin().await?;
     for record in records {
-        let body =
-            serde_json::to_string(record).map_err(|e| StoreError::Failed { why: e.to_string() })?;
-        let done = sqlx::query(
-            "INSERT INTO records (id, org, switch, called, decision, cause, started_ms, ended_ms,
-             body, source, received_ms, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (id) DO NOTHING",
-        )
-        .bind(&record.id)
-        .bind(i64::from(record.facts.org))
-        .bind(&record.switch)
-        .bind(&record.facts.called)
-        .bind(&record.decision)
-        .bind(i64::from(record.cause))
-        .bind(record.started_ms)
-        .bind(record.ended_ms)
-        .bind(body)
-        .bind(source.as_str())
-        .bind(now)
-        .bind(state)
-        .execute(&mut *commit)
-        .await?;
-        put.new += done.rows_affected();
-        put.again += 1 - done.rows_affected().min(1);
+        let state = if record.store_only { "kept" } else { state };
+        let mut new = insert(&mut commit, source, state, record, now).await?;
+        if !new && let Some(other) = of_another_call(&mut commit, record).await? {
+            new = insert(&mut commit, source, state, &other, now).await?;
+            if new {
+                put.renamed += 1;
+                tracing::warn!(
+                    id = record.id,
+                    "two calls have one id (is inbound-use-callid-as-uuid set?): the record of the later \
+                     one is kept as {}",
+                    other.id
+                );
+            }
+        }
+        put.new += u64::from(new);
+        put.again += u64::from(!new);
+        put.waiting += u64::from(new && state == "waiting");
     }
     for letter in dead {
         sqlx::query(
@@ -483,4 +503,53 @@ async fn put_in(
     }
     commit.commit().await?;
     Ok(put)
+}
+
+/// The record under an id of its own, where the one that is there is of another call: a switch that takes
+/// its ids from the caller (`inbound-use-callid-as-uuid`) lets callers choose them. Made of when the call
+/// began, so that the same record gets the same id again.
+async fn of_another_call(
+    conn: &mut SqliteConnection,
+    record: &CallRecord,
+) -> Result<Option<CallRecord>, StoreError> {
+    let there: Option<i64> = sqlx::query_scalar("SELECT started_ms FROM records WHERE id = ?")
+        .bind(&record.id)
+        .fetch_optional(conn)
+        .await?;
+    if there.is_none_or(|started_ms| started_ms == record.started_ms) {
+        return Ok(None);
+    }
+    Ok(Some(CallRecord { id: format!("{}/{}", record.id, record.started_ms), ..record.clone() }))
+}
+
+/// Puts one in; whether it was not there.
+async fn insert(
+    conn: &mut SqliteConnection,
+    source: Source,
+    state: &str,
+    record: &CallRecord,
+    now_ms: i64,
+) -> Result<bool, StoreError> {
+    let body =
+        serde_json::to_string(record).map_err(|e| StoreError::Failed { why: e.to_string() })?;
+    let done = sqlx::query(
+        "INSERT INTO records (id, org, switch, called, decision, cause, started_ms, ended_ms,
+         body, source, received_ms, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(&record.id)
+    .bind(i64::from(record.facts.org))
+    .bind(&record.switch)
+    .bind(&record.facts.called)
+    .bind(&record.decision)
+    .bind(i64::from(record.cause))
+    .bind(record.started_ms)
+    .bind(record.ended_ms)
+    .bind(body)
+    .bind(source.as_str())
+    .bind(now_ms)
+    .bind(state)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() > 0)
 }

@@ -38,6 +38,47 @@ async fn ids(dir: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn what_is_only_to_be_stored_is_not_delivered() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store::Store::open(&dir.path().join("cdr.sqlite"), true).await.expect("a store");
+    let quiet = CallRecord { store_only: true, ..record("quiet") };
+    store.put(Source::Socket, &[&record("loud"), &quiet]).await.expect("kept");
+    assert_eq!(store.waiting(), 1);
+    let due = store.due(i64::MAX, 10).await.expect("due");
+    assert_eq!(due.iter().map(|due| due.id.as_str()).collect::<Vec<_>>(), ["loud"]);
+    assert_eq!(ids(dir.path()).await.len(), 2);
+}
+
+#[tokio::test]
+async fn two_calls_of_one_id_are_two_records() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let store = store::Store::open(&dir.path().join("cdr.sqlite"), true).await.expect("a store");
+    let first = record("same");
+    let second = CallRecord { started_ms: first.started_ms + 5_000, ..record("same") };
+    for _ in 0..2 {
+        // Again, as from a spool that was read twice.
+        store.put(Source::Spool, &[&first, &second]).await.expect("kept");
+    }
+    let mut there = ids(dir.path()).await;
+    there.sort();
+    assert_eq!(there, ["same".to_owned(), format!("same/{}", second.started_ms)]);
+    assert_eq!(store.waiting(), 2);
+    let due = store.due(i64::MAX, 10).await.expect("due");
+    assert!(due.iter().all(|due| due.body.contains(&format!("\"id\":\"{}\"", due.id))), "{due:?}");
+}
+
+#[tokio::test]
+async fn a_store_has_one_daemon() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("cdr.sqlite");
+    let store = store::Store::open(&path, false).await.expect("a store");
+    let error = store::Store::open(&path, false).await.expect_err("it is in use").to_string();
+    assert!(error.ends_with("another fsxinetd uses it"), "{error}");
+    drop(store);
+    store::Store::open(&path, false).await.expect("let go");
+}
+
+#[tokio::test]
 async fn what_is_taken_is_on_disk_once() {
     let dir = tempfile::tempdir().expect("a folder");
     let (intake, writer) = Intake::open(&config(dir.path())).await.expect("a store");
