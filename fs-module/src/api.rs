@@ -10,9 +10,12 @@ mod status;
 pub(crate) mod table;
 pub(crate) mod xml;
 
-use std::time::{Duration, Instant};
-
-use fsx_seam::{generation::Refresh, guard::Site, log};
+use fsx_seam::{
+    clock::{self, Deadline},
+    generation::Refresh,
+    guard::Site,
+    log,
+};
 use serde_json::json;
 
 use crate::{
@@ -261,13 +264,10 @@ fn reload(world: &World) -> String {
 
 /// Looks at the snapshot's file, after whoever is at it now.
 fn look(world: &World) -> Option<Refresh> {
-    const PATIENCE: Duration = Duration::from_secs(2);
-    let began = Instant::now();
+    let deadline = Deadline::after_ms(2_000);
     loop {
         match world.look_again() {
-            Some(Refresh::Busy) if began.elapsed() < PATIENCE => {
-                std::thread::sleep(Duration::from_millis(20));
-            }
+            Some(Refresh::Busy) if !deadline.passed() => clock::pause_ms(20),
             came => return came,
         }
     }

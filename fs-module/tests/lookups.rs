@@ -51,7 +51,7 @@ fn what_is_not_asked_for_goes_to_the_next_source_unseen() {
         assert_eq!(host.say(&format!("lookup\t{asked}")), "tree none\n", "{asked}");
     }
     let said = host.say("lookup\tconfiguration\tconfiguration\tname\tacl.conf");
-    assert!(said.contains("<section name=\"configuration\"> of 0 params"), "{said}");
+    assert!(said.contains("<configuration name=\"acl.conf\"/> of 0 params"), "{said}");
     assert!(host.api("xml as json").contains("\"asked\":1"), "{}", host.api("xml as json"));
     host.end();
     daemon.end();
@@ -65,7 +65,14 @@ fn the_last_good_answer_then_a_refusal() {
     assert!(user(&host, "1000").contains("1000 of 3 params"));
     assert_eq!(user(&host, "nobody"), "none");
     assert_eq!(user(&host, "no-result"), "none");
-    for bad in ["failed", "garbage", "entities", "trips-the-parser", "silent"] {
+    for bad in [
+        "failed",
+        "garbage",
+        "entities",
+        "trips-the-parser",
+        "without-what-was-asked-for",
+        "silent",
+    ] {
         assert_eq!(user(&host, bad), REFUSED, "{bad}");
     }
     daemon.end();
@@ -74,12 +81,31 @@ fn the_last_good_answer_then_a_refusal() {
     assert_eq!(user(&host, "1001"), REFUSED);
     assert_eq!(user(&host, "nobody"), REFUSED, "not known not to be there any more");
     let said = host.api("xml as json");
-    for count in ["\"last_good\":1", "\"refused\":7", "\"not_found\":2", "\"kept\":1"] {
+    for count in ["\"last_good\":1", "\"refused\":8", "\"not_found\":2", "\"kept\":1"] {
         assert!(said.contains(count), "{count}: {said}");
     }
     assert_eq!(host.api("xml forget"), "+OK 1 last good answers forgotten\n");
     assert_eq!(user(&host, "1000"), REFUSED);
     host.end();
+}
+
+#[test]
+fn what_the_daemon_remembers_is_as_old_as_it_is() {
+    let mut script =
+        script(&[("directory", "last-good,refuse"), ("timeout-ms", "100"), ("last-good-s", "60")]);
+    let daemon = Daemon::start(&mut script, None);
+    let host = Host::start(&script);
+    let said = host.say("lookup\tdirectory\tdomain\tname\tpbx\tuser\tlast-good-50");
+    assert!(said.contains("last-good-50 of 1 params"), "{said}");
+    assert!(said.contains("does not answer; the answer of 50 s ago is used"), "{said}");
+    let said = host.say("lookup\tdirectory\tdomain\tname\tpbx\tuser\tlast-good-61");
+    assert!(said.contains("its last good answer is 61 s old; refused"), "{said}");
+    let said = host.api("xml as json");
+    for count in ["\"last_good\":1", "\"answered\":0", "\"refused\":1"] {
+        assert!(said.contains(count), "{count}: {said}");
+    }
+    host.end();
+    daemon.end();
 }
 
 #[test]

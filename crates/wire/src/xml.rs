@@ -79,8 +79,9 @@ fn push(key: &mut String, value: &str) {
 }
 
 /// What tells directory look-ups apart unless a configuration says otherwise. What changes with every
-/// registration (nonces, ports) is not among them.
-pub const DIRECTORY_KEY: &[&str] = &["domain", "user", "action", "purpose", "group", "key"];
+/// registration (nonces, ports) is not among them; the SIP profile is, which asks for its own gateways.
+pub const DIRECTORY_KEY: &[&str] =
+    &["domain", "user", "action", "purpose", "group", "key", "profile"];
 
 /// What tells dialplan look-ups apart unless a configuration says otherwise: where the call is to go,
 /// and on whose behalf, since a dialplan may let one caller do what another may not.
@@ -98,13 +99,16 @@ pub const DIALPLAN_KEY: &[&str] = &[
 /// What tells look-ups of configuration apart unless a configuration says otherwise.
 pub const CONFIGURATION_KEY: &[&str] = &["hostname", "profile", "reconfig"];
 
+/// The word for an answer that nobody gives any more: the last good one.
+pub const LAST_GOOD: &str = "last_good";
+
 /// The answer to an [`XmlQuery`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct XmlAnswer {
     /// The document; `None` says that there is none, and that this is certain.
     pub document: Option<String>,
-    /// Who gave it: `policy`, `http`, `cache`, or `last_good` where nobody did any more.
+    /// Who gave it: `policy`, `http`, `cache`, or [`LAST_GOOD`] where nobody did any more.
     pub from: String,
     /// How long ago it was given, in seconds.
     pub age_s: u64,

@@ -24,7 +24,7 @@ use fsx_seam::{
     guard::Site,
     log::{self, Level, OnceAMinute},
 };
-use fsx_wire::xml::XmlQuery;
+use fsx_wire::xml::{LAST_GOOD, XmlQuery};
 
 pub(crate) use setting::Setting;
 use setting::{Bound, Otherwise, Which};
@@ -111,12 +111,19 @@ fn answer(
         return Tree::parse(&documents::emergency(&query));
     }
     let key = query.key(config.xml.key(which));
-    let problem = match ask(setup, which, &query) {
-        Ok(Some((tree, text))) => {
-            STATE.counts.answered();
-            if bound.last_good {
+    let problem = match ask(setup, &query) {
+        Ok(Some(Answer { tree, text, age_s, last_good })) => {
+            // As old as it is: what nobody has said for long does not become new on its way here. Older than
+            // this process it is the daemon's to keep.
+            let at = clock::monotonic_ms().checked_sub(age_s.saturating_mul(1000));
+            if let (true, Some(at)) = (bound.last_good, at) {
                 let room = (config.xml.last_good_mib as usize) << 20;
-                STATE.kept.put(&key, &text, clock::monotonic_ms(), room);
+                STATE.kept.put(&key, &text, at, room);
+            }
+            if last_good {
+                used_last_good(which, "fsxinetd's source does not answer", age_s);
+            } else {
+                STATE.counts.answered();
             }
             return Some(tree);
         }
@@ -139,7 +146,9 @@ fn without_answer(
     key: &str,
     problem: &str,
 ) -> Option<Tree> {
-    static SAID: OnceAMinute = OnceAMinute::new();
+    // One each, so that none holds another's first line back.
+    static PASSED_ON: [OnceAMinute; 3] = [const { OnceAMinute::new() }; 3];
+    static REFUSED: [OnceAMinute; 3] = [const { OnceAMinute::new() }; 3];
     let section = which.as_str();
     let now = clock::monotonic_ms();
     let since = now.saturating_sub(u64::from(config.xml.last_good_s) * 1000);
@@ -147,18 +156,13 @@ fn without_answer(
     if let Some((text, at)) = kept
         && let Some(tree) = Tree::parse(&text)
     {
-        STATE.counts.last_good();
-        let age = now.saturating_sub(at) / 1000;
-        SAID.write(
-            Level::Warning,
-            format_args!("fsx: XML {section}: {problem}; the answer of {age} s ago is used"),
-        );
+        used_last_good(which, problem, now.saturating_sub(at) / 1000);
         return Some(tree);
     }
     match bound.otherwise {
         Otherwise::Next => {
             STATE.counts.passed_on();
-            SAID.write(
+            PASSED_ON[which as usize].write(
                 Level::Error,
                 format_args!("fsx: XML {section}: {problem}; the next source is asked"),
             );
@@ -166,14 +170,36 @@ fn without_answer(
         }
         Otherwise::Refuse => {
             STATE.counts.refused();
-            SAID.write(Level::Error, format_args!("fsx: XML {section}: {problem}; refused"));
+            REFUSED[which as usize]
+                .write(Level::Error, format_args!("fsx: XML {section}: {problem}; refused"));
             Tree::parse(&documents::refusal(query))
         }
     }
 }
 
+/// Counts and says that an answer is not of now.
+fn used_last_good(which: Which, problem: &str, age_s: u64) {
+    static SAID: [OnceAMinute; 3] = [const { OnceAMinute::new() }; 3];
+    STATE.counts.last_good();
+    let section = which.as_str();
+    SAID[which as usize].write(
+        Level::Warning,
+        format_args!("fsx: XML {section}: {problem}; the answer of {age_s} s ago is used"),
+    );
+}
+
+/// What the daemon gave.
+struct Answer {
+    tree: Tree,
+    text: String,
+    /// How long ago somebody gave it.
+    age_s: u64,
+    /// Nobody gives it any more.
+    last_good: bool,
+}
+
 /// Asks the daemon; `None` is its certain "no".
-fn ask(setup: &Setup, which: Which, query: &XmlQuery) -> Result<Option<(Tree, String)>, String> {
+fn ask(setup: &Setup, query: &XmlQuery) -> Result<Option<Answer>, String> {
     let asker = setup.asker.as_ref().ok_or("no socket is configured")?;
     let _turn = STATE.patience.turn()?;
     STATE.counts.asked();
@@ -182,10 +208,14 @@ fn ask(setup: &Setup, which: Which, query: &XmlQuery) -> Result<Option<(Tree, St
     STATE.patience.learn(matches!(answer, Err(AskError::TimedOut { .. })));
     let answer = answer.map_err(|error| error.to_string())?;
     let Some(text) = answer.document else { return Ok(None) };
-    match sound::look(&text, which.as_str()) {
+    let (age_s, last_good) = (answer.age_s, answer.from == LAST_GOOD);
+    if last_good && age_s > u64::from(setup.config.xml.last_good_s) {
+        return Err(format!("its last good answer is {age_s} s old"));
+    }
+    match sound::look(&text, query) {
         Ok(Kind::NotFound) => Ok(None),
         Ok(Kind::Found) => match Tree::parse(&text) {
-            Some(tree) => Ok(Some((tree, text))),
+            Some(tree) => Ok(Some(Answer { tree, text, age_s, last_good })),
             None => Err("FreeSWITCH cannot parse the answer".to_owned()),
         },
         Err(why) => Err(format!("the answer of {} bytes {why}", text.len())),

@@ -5,36 +5,74 @@
 //! looked through here first, in one pass and without recursion: tags balanced, nesting bounded, no
 //! DTD, nothing beside text, elements, comments and CDATA.
 
+use fsx_wire::xml::XmlQuery;
+
 /// Deepest nesting. FreeSWITCH's own directories have about ten levels.
 const MAX_DEPTH: usize = 64;
 
 /// What a sound document is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
-    /// It has the section that was asked for.
+    /// It has the section that was asked for, and in it the tag, where one was asked for.
     Found,
     /// It says that there is no such thing.
     NotFound,
 }
 
-/// Looks through `text`, which should answer for `section`.
+/// Looks through `text`, which should answer `query`. A document without the very thing asked for is none:
+/// FreeSWITCH would throw it away without a word and look into the files on its disk.
 ///
 /// # Errors
 /// In words, with the byte where it stopped.
-pub(super) fn look(text: &str, section: &str) -> Result<Kind, String> {
-    let mut scan = Scan { text, at: 0, open: Vec::new(), root_seen: false, kind: None, section };
+pub(super) fn look(text: &str, query: &XmlQuery) -> Result<Kind, String> {
+    let tag = query.tag_name.is_empty();
+    let mut scan = Scan { text, at: 0, open: Vec::new(), root_seen: false, kind: None, query, tag };
     scan.run().map_err(|problem| format!("{problem} at byte {}", scan.at))?;
-    scan.kind.ok_or_else(|| format!("has no <section name=\"{section}\">"))
+    match scan.kind {
+        Some(Kind::Found) if !scan.tag => {
+            let XmlQuery { tag_name, key_name, key_value, .. } = query;
+            Err(format!("has no <{tag_name} {key_name}=\"{key_value}\"> in its section"))
+        }
+        Some(kind) => Ok(kind),
+        None => Err(format!("has no <section name=\"{}\">", query.section)),
+    }
+}
+
+/// Which section an element is, of those that matter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// The one that was asked for.
+    Wanted,
+    /// The one for results.
+    Result,
+    /// Another element.
+    Other,
+}
+
+/// Whether an attribute's value is `wanted`, in any case, as FreeSWITCH compares them.
+fn is(value: &str, wanted: &str) -> bool {
+    if !value.contains('&') {
+        return value.eq_ignore_ascii_case(wanted);
+    }
+    let plain = value
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&apos;", "'")
+        .replace("&amp;", "&");
+    plain.eq_ignore_ascii_case(wanted)
 }
 
 struct Scan<'a> {
     text: &'a str,
     at: usize,
-    /// Names of the elements that are open, and whether each is the section for results.
-    open: Vec<(&'a str, bool)>,
+    /// Names of the elements that are open, and which sections they are.
+    open: Vec<(&'a str, Of)>,
     root_seen: bool,
     kind: Option<Kind>,
-    section: &'a str,
+    query: &'a XmlQuery,
+    /// The tag asked for was seen in its section.
+    tag: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -108,7 +146,11 @@ impl<'a> Scan<'a> {
         }
         self.root_seen = true;
         self.at += 1 + name.len();
-        let (mut of_result, mut status) = (false, None);
+        let (mut of, mut status) = (Of::Other, None);
+        let query = self.query;
+        let inside = |of| self.open.len() == 2 && self.open.last().is_some_and(|(_, o)| *o == of);
+        let asked_for = inside(Of::Wanted) && name == query.tag_name;
+        self.tag |= asked_for && query.key_name.is_empty();
         loop {
             let before = self.at;
             self.skip_while(|c| c.is_ascii_whitespace());
@@ -123,7 +165,7 @@ impl<'a> Scan<'a> {
                 if self.open.len() >= MAX_DEPTH {
                     return Err("is nested too deep");
                 }
-                self.open.push((name, of_result));
+                self.open.push((name, of));
                 return Ok(());
             }
             if self.at == before {
@@ -131,10 +173,15 @@ impl<'a> Scan<'a> {
             }
             let (attribute, value) = self.attribute()?;
             if self.open.len() == 1 && name == "section" && attribute == "name" {
-                if value.eq_ignore_ascii_case(self.section) {
+                if value.eq_ignore_ascii_case(&query.section) {
                     self.kind.get_or_insert(Kind::Found);
+                    of = Of::Wanted;
+                } else if value.eq_ignore_ascii_case("result") {
+                    of = Of::Result;
                 }
-                of_result = value.eq_ignore_ascii_case("result");
+            }
+            if asked_for && attribute == query.key_name {
+                self.tag |= is(value, &query.key_value);
             }
             if attribute == "status" {
                 status = Some(value);
@@ -144,7 +191,8 @@ impl<'a> Scan<'a> {
 
     /// A start tag is complete: `<result status="not found"/>` in its section is the answer "no".
     fn seen(&mut self, name: &str, status: Option<&str>) {
-        let inside_result = self.open.len() == 2 && self.open.last().is_some_and(|(_, of)| *of);
+        let inside_result =
+            self.open.len() == 2 && self.open.last().is_some_and(|(_, of)| *of == Of::Result);
         let not_found = status.is_some_and(|status| status.eq_ignore_ascii_case("not found"));
         if inside_result && name == "result" && not_found {
             self.kind = Some(Kind::NotFound);
@@ -211,6 +259,37 @@ fn name(text: &str) -> &str {
 mod tests {
     use super::*;
 
+    /// Asks for the whole section.
+    fn whole(section: &str) -> XmlQuery {
+        XmlQuery { section: section.to_owned(), ..XmlQuery::default() }
+    }
+
+    #[test]
+    fn a_document_without_what_was_asked_for_is_none() {
+        let query = XmlQuery {
+            tag_name: "domain".to_owned(),
+            key_name: "name".to_owned(),
+            key_value: "a&b".to_owned(),
+            ..whole("directory")
+        };
+        for text in ["<domain name=\"a&amp;b\"/>", "<x/><domain y='1' name='A&amp;B'><u/></domain>"]
+        {
+            assert_eq!(look(&inside(text), &query), Ok(Kind::Found), "{text}");
+        }
+        for text in [
+            "",
+            "<domain/>",
+            "<domain name='other'/>",
+            "<user name='a&amp;b'/>",
+            "<x><domain name='a&amp;b'/></x>",
+        ] {
+            let said = look(&inside(text), &query).expect_err(text);
+            assert!(said.contains("has no <domain name=\"a&b\"> in its section"), "{said}");
+        }
+        let text = "<d><section name='directory'/><section name='x'><domain name='a&amp;b'/></section></d>";
+        assert!(look(text, &query).is_err(), "in another section");
+    }
+
     fn inside(text: &str) -> String {
         format!(
             "<document type=\"freeswitch/xml\"><section name=\"directory\">{text}</section></document>"
@@ -225,10 +304,10 @@ mod tests {
             format!("\n<?xml version=\"1.0\"?>\n{}\n<!-- end -->\n", inside("<a/><b c=\"1\" />")),
             "<d><section name=\"dialplan\"/><section x='1' name=\"Directory\"/></d>".to_owned(),
         ] {
-            assert_eq!(look(&text, "directory"), Ok(Kind::Found), "{text}");
+            assert_eq!(look(&text, &whole("directory")), Ok(Kind::Found), "{text}");
         }
         let no = "<document><section name=\"result\"><result status=\"not found\"/></section></document>";
-        assert_eq!(look(no, "directory"), Ok(Kind::NotFound));
+        assert_eq!(look(no, &whole("directory")), Ok(Kind::NotFound));
     }
 
     #[test]
@@ -254,13 +333,13 @@ mod tests {
             ("<a", "a tag that is none"),
             (&deep, "too deep"),
         ] {
-            let said = look(text, "directory").expect_err(text);
+            let said = look(text, &whole("directory")).expect_err(text);
             assert!(said.contains(problem), "{text}: {said}");
         }
         // No cut of a sound document is one, and none makes it panic.
-        let whole = inside("<domain name=\"ä\"><user id='1'>ö<![CDATA[x]]></user></domain>");
-        for cut in (0..whole.len()).filter(|n| whole.is_char_boundary(*n)) {
-            assert!(look(&whole[..cut], "directory").is_err(), "cut at {cut}");
+        let all = inside("<domain name=\"ä\"><user id='1'>ö<![CDATA[x]]></user></domain>");
+        for cut in (0..all.len()).filter(|n| all.is_char_boundary(*n)) {
+            assert!(look(&all[..cut], &whole("directory")).is_err(), "cut at {cut}");
         }
     }
 }

@@ -122,11 +122,23 @@ fn says_of_xml(query: &XmlQuery) -> Option<Outcome> {
         ),
         "garbage" => Some("<html>502</html>".to_owned()),
         "entities" => Some("<!DOCTYPE a [<!ENTITY b \"c\">]><a/>".to_owned()),
-        _ => Some(format!(
-            "<document type=\"freeswitch/xml\"><section name=\"{}\">{user} of {} params</section></document>",
-            query.section,
-            query.params.len()
-        )),
+        "without-what-was-asked-for" => {
+            Some(format!("<document><section name=\"{}\"/></document>", query.section))
+        }
+        _ => {
+            let XmlQuery { section, tag_name, key_name, key_value, params, .. } = query;
+            let tag = match tag_name.as_str() {
+                "" => String::new(),
+                _ => format!("<{tag_name} {key_name}=\"{key_value}\"/>"),
+            };
+            let params = params.len();
+            Some(format!(
+                "<document type=\"freeswitch/xml\"><section name=\"{section}\">{tag}{user} of {params} \
+                 params</section></document>"
+            ))
+        }
     };
-    Some(Outcome::Xml(XmlAnswer { document, from: "policy".to_owned(), age_s: 0 }))
+    let age = user.strip_prefix("last-good-").and_then(|age| age.parse().ok());
+    let from = if age.is_some() { fsx_wire::xml::LAST_GOOD } else { "policy" };
+    Some(Outcome::Xml(XmlAnswer { document, from: from.to_owned(), age_s: age.unwrap_or(0) }))
 }

@@ -4,6 +4,7 @@
 //! something else. None of it may become the last good answer, and none may reach the switch's own
 //! parser, which believes what it reads.
 
+use fsx_wire::xml::XmlQuery;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
@@ -13,22 +14,31 @@ const MAX_DEPTH: usize = 64;
 /// What a document says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
-    /// It has the section that was asked for.
+    /// It has the section that was asked for, and in it the tag, where one was asked for.
     Found,
     /// It says that there is no such thing.
     NotFound,
 }
 
-/// Reads the whole of `text`, which should answer for `section`.
+/// Reads the whole of `text`, which should answer `query`. A document without the very thing asked for is
+/// none: FreeSWITCH would throw it away without a word and look into the files on its disk.
 ///
 /// # Errors
 /// What is wrong, in words, with the byte where it was seen.
-pub(super) fn check(text: &str, section: &str) -> Result<Kind, String> {
+pub(super) fn check(text: &str, query: &XmlQuery) -> Result<Kind, String> {
     if text.trim().is_empty() {
         return Err("is empty".to_owned());
     }
     let mut reader = Reader::from_str(text);
-    let mut looked = Looked { section, depth: 0, roots: 0, in_result: false, kind: None };
+    let mut looked = Looked {
+        query,
+        depth: 0,
+        roots: 0,
+        in_section: false,
+        in_result: false,
+        tag: query.tag_name.is_empty(),
+        kind: None,
+    };
     loop {
         let at = reader.buffer_position();
         let event = reader.read_event().map_err(|e| format!("is no XML: {e} (byte {at})"))?;
@@ -39,6 +49,7 @@ pub(super) fn check(text: &str, section: &str) -> Result<Kind, String> {
             Event::End(_) => {
                 looked.depth -= 1;
                 looked.in_result &= looked.depth >= 2;
+                looked.in_section &= looked.depth >= 2;
             }
             Event::Text(text) if looked.depth == 0 && !text.trim_ascii().is_empty() => {
                 return Err(here("has text outside its root element"));
@@ -56,16 +67,24 @@ pub(super) fn check(text: &str, section: &str) -> Result<Kind, String> {
     match looked.kind {
         _ if looked.depth > 0 => Err("ends inside an element".to_owned()),
         _ if looked.roots == 0 => Err("has no element".to_owned()),
+        Some(Kind::Found) if !looked.tag => {
+            let XmlQuery { tag_name, key_name, key_value, .. } = query;
+            Err(format!("has no <{tag_name} {key_name}=\"{key_value}\"> in its section"))
+        }
         Some(kind) => Ok(kind),
-        None => Err(format!("has no <section name=\"{section}\">")),
+        None => Err(format!("has no <section name=\"{}\">", query.section)),
     }
 }
 
 struct Looked<'a> {
-    section: &'a str,
+    query: &'a XmlQuery,
     depth: usize,
     roots: u32,
+    /// Inside the section asked for.
+    in_section: bool,
     in_result: bool,
+    /// The tag asked for was seen there.
+    tag: bool,
     kind: Option<Kind>,
 }
 
@@ -78,10 +97,21 @@ impl Looked<'_> {
             }
         }
         let (mut name, mut status) = (None, None);
+        let XmlQuery { tag_name, key_name, key_value, .. } = self.query;
+        let asked_for = self.depth == 2 && self.in_section && tag.name().as_ref() == tag_name;
+        self.tag |= asked_for && key_name.is_empty();
         for attribute in tag.attributes() {
             let attribute = attribute.map_err(|e| format!("has a bad attribute: {e}"))?;
             if attribute.value.contains('<') {
                 return Err("has < in an attribute".to_owned());
+            }
+            for reference in attribute.value.split('&').skip(1) {
+                let name = reference.split_once(';').map_or("", |(name, _)| name);
+                known_reference(name)?;
+            }
+            if asked_for && attribute.key.as_ref() == key_name {
+                let value = quick_xml::escape::unescape(&attribute.value);
+                self.tag |= value.is_ok_and(|value| value.eq_ignore_ascii_case(key_value));
             }
             match attribute.key.as_ref() {
                 "name" => name = Some(attribute.value.to_ascii_lowercase()),
@@ -92,8 +122,9 @@ impl Looked<'_> {
         match (self.depth, tag.name().as_ref()) {
             (1, "section") => {
                 let name = name.unwrap_or_default();
-                if name == self.section {
+                if name == self.query.section {
                     self.kind.get_or_insert(Kind::Found);
+                    self.in_section = stays;
                 }
                 self.in_result = stays && name == "result";
             }
@@ -125,6 +156,44 @@ fn known_reference(name: &str) -> Result<(), String> {
 mod tests {
     use super::*;
 
+    /// Asks for the whole section.
+    fn whole(section: &str) -> XmlQuery {
+        XmlQuery { section: section.to_owned(), ..XmlQuery::default() }
+    }
+
+    #[test]
+    fn a_document_without_what_was_asked_for_is_none() {
+        let query = XmlQuery {
+            tag_name: "domain".to_owned(),
+            key_name: "name".to_owned(),
+            key_value: "a&b".to_owned(),
+            ..whole("directory")
+        };
+        for text in ["<domain name=\"a&amp;b\"/>", "<x/><domain y='1' name='A&#38;B'><u/></domain>"]
+        {
+            assert_eq!(check(&inside(text), &query), Ok(Kind::Found), "{text}");
+        }
+        for text in [
+            "",
+            "<domain/>",
+            "<domain name='other'/>",
+            "<user name='a&amp;b'/>",
+            "<x><domain name='a&amp;b'/></x>",
+        ] {
+            let said = check(&inside(text), &query).expect_err(text);
+            assert!(said.contains("has no <domain name=\"a&b\"> in its section"), "{said}");
+        }
+        // In another section.
+        let text = "<d><section name='directory'/><section name='x'><domain name='a&amp;b'/></section></d>";
+        assert!(check(text, &query).is_err());
+        let no = "<document><section name=\"result\"><result status=\"not found\"/></section></document>";
+        assert_eq!(check(no, &query), Ok(Kind::NotFound));
+        for text in ["<domain name='a&amp;b' x='&lol;'/>", "<domain name='a&amp;b' x='a & b'/>"] {
+            let said = check(&inside(text), &query).expect_err(text);
+            assert!(said.contains("unknown entity"), "{said}");
+        }
+    }
+
     fn inside(text: &str) -> String {
         format!(
             "<?xml version=\"1.0\"?><document><section name=\"directory\">{text}</section></document>\n"
@@ -134,11 +203,11 @@ mod tests {
     #[test]
     fn documents_and_what_is_none() {
         assert_eq!(
-            check(&inside("<a b='1'>&amp;&#65;<![CDATA[<]]></a>"), "directory"),
+            check(&inside("<a b='1'>&amp;&#65;<![CDATA[<]]></a>"), &whole("directory")),
             Ok(Kind::Found)
         );
         let no = "<document><section name=\"result\"><result status=\"not found\"/></section></document>";
-        assert_eq!(check(no, "directory"), Ok(Kind::NotFound));
+        assert_eq!(check(no, &whole("directory")), Ok(Kind::NotFound));
         let deep = inside(&("<a>".repeat(70) + &"</a>".repeat(70)));
         for (text, problem) in [
             ("", "is empty"),
@@ -156,13 +225,13 @@ mod tests {
             ("{\"error\": 1}", "outside its root"),
             (&deep, "nested deeper"),
         ] {
-            let said = check(text, "directory").expect_err(text);
+            let said = check(text, &whole("directory")).expect_err(text);
             assert!(said.contains(problem), "{text}: {said}");
         }
-        let whole = inside("<domain name=\"x\"><user id='1'>ö</user></domain>");
-        let end = whole.trim_end().len();
-        for cut in (0..end).filter(|n| whole.is_char_boundary(*n)) {
-            assert!(check(&whole[..cut], "directory").is_err(), "cut at {cut}");
+        let all = inside("<domain name=\"x\"><user id='1'>ö</user></domain>");
+        let end = all.trim_end().len();
+        for cut in (0..end).filter(|n| all.is_char_boundary(*n)) {
+            assert!(check(&all[..cut], &whole("directory")).is_err(), "cut at {cut}");
         }
     }
 }

@@ -22,14 +22,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use fsx_wire::xml::{XmlAnswer, XmlQuery};
+use fsx_wire::xml::{LAST_GOOD, XmlAnswer, XmlQuery};
 use metrics::{counter, histogram};
 use tokio::sync::watch;
 
 use answers::{Answers, Document};
 use check::Kind;
 use store::{Change, Store};
-use upstream::Upstream;
+use upstream::{Problem, Upstream};
 
 use crate::config;
 use crate::health::metrics as names;
@@ -42,8 +42,12 @@ const MOST_BYTES: usize = 64 << 20;
 /// is about right.
 const WRITE_AGAIN: Duration = Duration::from_secs(60);
 
-/// After a failure, questions that have a last good answer are given it at once for this long.
+/// After a failure, the same question is given its last good answer at once for this long; where the
+/// service as a whole is in trouble, every question that has one is.
 const REST: Duration = Duration::from_secs(1);
+
+/// Most questions of which it is remembered that they failed a moment ago.
+const MOST_FAILED: usize = 1_000;
 
 /// What came of asking the source.
 type Fetched = Result<(Document, &'static str), Arc<str>>;
@@ -71,7 +75,15 @@ struct Section {
     most_bytes: usize,
     /// Questions under way, by key.
     under_way: Mutex<HashMap<String, watch::Receiver<Option<Fetched>>>>,
-    failed_at: Mutex<Option<Instant>>,
+    failed: Mutex<Failed>,
+}
+
+/// What failed a moment ago. One user whom the service does not know must not keep another's answer from
+/// being asked for anew.
+#[derive(Debug, Default)]
+struct Failed {
+    service: Option<Instant>,
+    questions: HashMap<String, Instant>,
 }
 
 impl Room {
@@ -91,7 +103,7 @@ impl Room {
                 upstream,
                 most_bytes,
                 under_way: Mutex::default(),
-                failed_at: Mutex::default(),
+                failed: Mutex::default(),
             })
         };
         let sections = [
@@ -158,7 +170,7 @@ impl Room {
         // What is left is for the last good answer, and for the way back.
         let patience = within.saturating_sub((within / 8).max(Duration::from_millis(10)));
         let has_last_good = remembered.as_ref().is_some_and(|(document, _)| document.is_some());
-        let problem: Arc<str> = if has_last_good && section.rests() {
+        let problem: Arc<str> = if has_last_good && section.rests(&key) {
             "it failed a moment ago".into()
         } else {
             let mut result = self.under_way(n, query, &key);
@@ -226,12 +238,14 @@ impl Room {
         let section = &self.inner.sections[n];
         let limit = Duration::from_millis(section.config.timeout_ms.into());
         let asked = tokio::time::timeout(limit, self.ask(section, query)).await;
-        let fetched =
-            asked.unwrap_or_else(|_| Err(format!("no answer in {} ms", limit.as_millis())));
-        let mut failed_at = section.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
-        *failed_at = fetched.is_err().then(Instant::now);
-        drop(failed_at);
-        let (document, from) = fetched?;
+        // A policy that is slow is so for its own questions.
+        let late = || Problem {
+            text: format!("no answer in {} ms", limit.as_millis()),
+            away: section.config.policy.is_empty(),
+        };
+        let fetched = asked.unwrap_or_else(|_| Err(late()));
+        section.learn(key, fetched.as_ref().err());
+        let (document, from) = fetched.map_err(|problem| problem.text)?;
         let document: Document = document.map(Into::into);
         self.remember(section, key, &document);
         Ok((document, from))
@@ -241,20 +255,22 @@ impl Room {
         &self,
         section: &Section,
         query: &XmlQuery,
-    ) -> Result<(Option<String>, &'static str), String> {
+    ) -> Result<(Option<String>, &'static str), Problem> {
         let mut from = "policy";
         if !section.config.policy.is_empty() {
             let found = scripted::ask(&self.inner.engine, &section.config, query).await?;
-            if let Some(text) = section.checked(found, "the policy's answer")? {
+            if let Some(text) = section.checked(found, "the policy's answer", query)? {
                 return Ok((Some(text), from));
             }
         }
         if let Some(upstream) = &section.upstream {
             from = "http";
-            let text =
-                upstream.ask(query).await.map_err(|e| format!("{}: {e}", section.config.url))?;
-            let found =
-                section.checked(Some(text), &format!("{}: its answer", section.config.url))?;
+            let url = &section.config.url;
+            let text = upstream.ask(query).await.map_err(|problem| Problem {
+                text: format!("{url}: {}", problem.text),
+                ..problem
+            })?;
+            let found = section.checked(Some(text), &format!("{url}: its answer"), query)?;
             return Ok((found, from));
         }
         Ok((None, from))
@@ -290,9 +306,6 @@ impl Room {
     }
 }
 
-/// The word for an answer that nobody has given now.
-const LAST_GOOD: &str = "last_good";
-
 impl Section {
     fn has_source(&self) -> bool {
         self.upstream.is_some() || !self.config.policy.is_empty()
@@ -310,18 +323,44 @@ impl Section {
         })
     }
 
-    fn rests(&self) -> bool {
-        let failed_at = self.failed_at.lock().unwrap_or_else(PoisonError::into_inner);
-        failed_at.is_some_and(|at| at.elapsed() < REST)
+    fn rests(&self, key: &str) -> bool {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let lately = |at: &Instant| at.elapsed() < REST;
+        failed.service.as_ref().is_some_and(lately) || failed.questions.get(key).is_some_and(lately)
+    }
+
+    /// What a question has taught.
+    fn learn(&self, key: &str, problem: Option<&Problem>) {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        match problem {
+            None => {
+                failed.service = None;
+                failed.questions.remove(key);
+            }
+            Some(Problem { away: true, .. }) => failed.service = Some(Instant::now()),
+            Some(_) => {
+                if failed.questions.len() >= MOST_FAILED {
+                    failed.questions.retain(|_, at| at.elapsed() < REST);
+                }
+                if failed.questions.len() < MOST_FAILED && key.len() <= answers::MAX_KEY {
+                    failed.questions.insert(key.to_owned(), Instant::now());
+                }
+            }
+        }
     }
 
     /// The document, if it is one; nothing where it says that there is none.
-    fn checked(&self, text: Option<String>, whose: &str) -> Result<Option<String>, String> {
+    fn checked(
+        &self,
+        text: Option<String>,
+        whose: &str,
+        query: &XmlQuery,
+    ) -> Result<Option<String>, String> {
         let Some(text) = text else { return Ok(None) };
         if text.len() > self.most_bytes {
             return Err(format!("{whose} is longer than {} KiB", self.most_bytes >> 10));
         }
-        match check::check(&text, self.name) {
+        match check::check(&text, query) {
             Ok(Kind::Found) => Ok(Some(text)),
             Ok(Kind::NotFound) => Ok(None),
             Err(problem) => Err(format!("{whose} {problem}")),

@@ -112,7 +112,8 @@ fn user(name: &str) -> XmlQuery {
 
 fn document(text: &str) -> String {
     format!(
-        "<document type=\"freeswitch/xml\"><section name=\"directory\">{text}</section></document>"
+        "<document type=\"freeswitch/xml\"><section name=\"directory\"><domain name=\"pbx\">{text}\
+         </domain></section></document>"
     )
 }
 
@@ -137,8 +138,8 @@ async fn room(dir: &tempfile::TempDir, url: &str, change: impl FnOnce(&mut confi
 const SCRIPT: &str = "
 function users()
     if params:getHeader('user') == '1000' then
-        XML_STRING = '<document type=\"freeswitch/xml\"><section name=\"' .. XML_REQUEST.section .. '\"><a b=\"' ..
-            XML_REQUEST.key_value .. '\"/></section></document>'
+        XML_STRING = '<document type=\"freeswitch/xml\"><section name=\"' .. XML_REQUEST.section .. '\"><domain name=\"' ..
+            XML_REQUEST.key_value .. '\"><a/></domain></section></document>'
     end
 end
 function garbled() return '<html>' end
@@ -163,7 +164,7 @@ async fn a_policy_answers_and_the_service_what_it_leaves() {
     };
     let room = self::room(&dir, &service.url, with("users")).await;
     let answer = room.answer(user("1000"), LONG).await;
-    assert_eq!(found(&answer), ("policy", document("<a b=\"pbx\"/>").as_str()));
+    assert_eq!(found(&answer), ("policy", document("<a/>").as_str()));
     assert_eq!(service.asked(), 0);
     let answer = room.answer(user("1001"), LONG).await;
     assert_eq!(found(&answer), ("http", document("<service/>").as_str()));
@@ -228,6 +229,8 @@ async fn on_a_bad_day_the_last_good_answer_also_after_a_restart() {
         Says::Document(String::new()),
         Says::Document("<html><body>502</body></html>".to_owned()),
         Says::Document(document("<a>")),
+        Says::Document("<document><section name=\"directory\"/></document>".to_owned()),
+        Says::Document(document("<a/>").replace("pbx", "another")),
         Says::Document(huge),
         Says::Nothing,
     ] {
@@ -306,4 +309,22 @@ async fn a_service_that_fails_is_left_alone_where_there_is_an_answer() {
     assert!(service.asked() <= 3, "{}", service.asked());
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert!(room.answer(user("1000"), WITHIN).await.is_err(), "too old to be given");
+}
+
+#[tokio::test]
+async fn a_user_whom_the_service_does_not_know_keeps_no_other_from_being_asked_for() {
+    let (dir, service) = (tempfile::tempdir().expect("a folder"), Service::start().await);
+    let room = room(&dir, &service.url, |_| {}).await;
+    service.says(Says::Document(document("<old/>")));
+    assert!(room.answer(user("1000"), WITHIN).await.is_ok());
+    service.says(Says::Status(404));
+    assert!(room.answer(user("scan"), WITHIN).await.is_err());
+    service.says(Says::Document(document("<new/>")));
+    let answer = room.answer(user("1000"), WITHIN).await;
+    assert_eq!(found(&answer), ("http", document("<new/>").as_str()));
+    // A service in trouble is another matter.
+    service.says(Says::Status(503));
+    assert!(room.answer(user("scan"), WITHIN).await.is_err());
+    service.says(Says::Document(document("<newer/>")));
+    assert_eq!(found(&room.answer(user("1000"), WITHIN).await).0, "last_good");
 }

@@ -19,6 +19,29 @@ use tokio::sync::Semaphore;
 
 use crate::config;
 
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) struct Problem {
+    /// In words.
+    pub(super) text: String,
+    /// The service as a whole is in trouble, and not over this one question.
+    pub(super) away: bool,
+}
+
+impl Problem {
+    /// Of the service.
+    pub(super) fn away(text: String) -> Self {
+        Self { text, away: true }
+    }
+}
+
+/// Of this question.
+impl From<String> for Problem {
+    fn from(text: String) -> Self {
+        Self { text, away: false }
+    }
+}
+
 /// Most questions under way at one upstream; the next wait for a place, within their own time.
 const MAX_ASKED: usize = 64;
 
@@ -59,7 +82,7 @@ impl Upstream {
     }
 
     /// Asks; the text of the answer.
-    pub(super) async fn ask(&self, query: &XmlQuery) -> Result<String, String> {
+    pub(super) async fn ask(&self, query: &XmlQuery) -> Result<String, Problem> {
         let _place = self.places.acquire().await.map_err(|e| e.to_string())?;
         let mut request = Request::post(&self.url)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -72,16 +95,18 @@ impl Upstream {
         }
         let body = Full::new(Bytes::from(form(query, &self.fields)));
         let request = request.body(body).map_err(|e| e.to_string())?;
-        let response = self.client.request(request).await.map_err(|e| chain(&e))?;
+        let response = self.client.request(request).await.map_err(|e| Problem::away(chain(&e)))?;
         if response.status() != StatusCode::OK {
-            return Err(format!("it says {}", response.status()));
+            let text = format!("it says {}", response.status());
+            return Err(Problem { text, away: response.status().is_server_error() });
         }
         let body = Limited::new(response.into_body(), self.most_bytes).collect().await;
         let bytes = body.map_err(|e| match e.is::<http_body_util::LengthLimitError>() {
             true => format!("its answer is longer than {} KiB", self.most_bytes >> 10),
             false => format!("broken off: {e}"),
         })?;
-        String::from_utf8(bytes.to_bytes().into()).map_err(|_| "its answer is not UTF-8".to_owned())
+        String::from_utf8(bytes.to_bytes().into())
+            .map_err(|_| "its answer is not UTF-8".to_owned().into())
     }
 }
 
