@@ -31,6 +31,9 @@ const NOTED: &[u8] = b"content-length: 8\n\nseen=501exit\n\n";
 /// How long what an absence of the machine has held up is still being worked off.
 const SETTLES: Duration = Duration::from_millis(20);
 
+/// The limit of a decision at p99.
+const DECIDED: Duration = Duration::from_millis(1);
+
 /// Fewer questions say nothing of one in a hundred.
 const ENOUGH: usize = 1_000;
 
@@ -223,7 +226,6 @@ fn decide(sheet: &mut Sheet, wanted: &Wanted) {
         }
         Err(_) => show("a peer that only answers", &machine.all),
     }
-    let limit = Duration::from_millis(1);
     let judged = match ours.there {
         Ok(there) => {
             show("while the machine was there", &there);
@@ -247,7 +249,7 @@ fn decide(sheet: &mut Sheet, wanted: &Wanted) {
         return;
     }
     let p99 = judged.at(0.99);
-    sheet.limit(p99 <= limit, format!("p99 {p99:.0?} (at most 1 ms)"));
+    sheet.limit(p99 <= DECIDED, format!("p99 {p99:.0?} (at most 1 ms)"));
 }
 
 /// What questions waited, and those of them during which the machine was there.
@@ -272,7 +274,7 @@ fn watched(seconds: u64, ask: impl Fn(u64) -> open_loop::Asked) -> Watched {
     let all = asked.figures();
     match witness.and_then(Witness::away) {
         Ok(away) => {
-            let there = asked.while_there(&away, SETTLES, Duration::from_millis(1));
+            let there = asked.while_there(&away, SETTLES, DECIDED);
             let lost = away.iter().filter_map(|(from, to)| to.duration_since(*from).ok());
             let lost = lost.sum::<Duration>();
             let away = format!("it was away {} times, {lost:.1?} together", away.len());

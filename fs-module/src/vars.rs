@@ -258,8 +258,13 @@ pub(crate) fn collect(
     let mut room = MOST_COLLECTED;
     let fitting = |name: &String| {
         let value = channel.var(name)?;
-        // JSON writes a control character as six.
-        let size = value.bytes().map(|b| if b < b' ' || b == b'"' { 6 } else { 1 }).sum::<usize>();
+        // As JSON writes it.
+        let written = |b| match b {
+            b'"' | b'\\' => 2,
+            0..b' ' => 6,
+            _ => 1,
+        };
+        let size = value.bytes().map(written).sum::<usize>();
         let Some(left) = room.checked_sub(size) else {
             return Some((name.clone(), format!("(left out: {} bytes)", value.len())));
         };

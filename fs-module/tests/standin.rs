@@ -292,6 +292,26 @@ fn records_wait_or_are_discarded_as_asked() {
 }
 
 #[test]
+fn a_variable_that_fits_no_message_is_left_out_and_the_call_is_recorded() {
+    let mut script = Script::with_data();
+    script.param("settings", "record-variables", "huge,small");
+    let daemon = Daemon::start(&mut script, None);
+    let host = Host::start(&script);
+    host.begin("x", "07700900123", "37");
+    host.say("outcome\ta\t16");
+    host.say(&format!("set\thuge\t{}", "\\".repeat(200_000)));
+    host.say("set\tsmall\tstays");
+    host.say("app");
+    host.say("state\treporting");
+    host.end();
+    let (_, records, _) = daemon.end();
+    assert_eq!(records.len(), 1);
+    let var = |name: &str| records[0].vars.get(name).map(String::as_str);
+    assert_eq!(var("huge"), Some("(left out: 200000 bytes)"));
+    assert_eq!(var("small"), Some("stays"));
+}
+
+#[test]
 fn a_record_without_a_place_waits_for_one() {
     let mut script = Script::with_data();
     script.params.retain(|line| !line.contains("\tspool\t"));

@@ -50,6 +50,21 @@ impl XmlQuery {
         }
     }
 
+    /// The tag wanted, as a message shows it: short, and without what a terminal or a log would obey,
+    /// since a caller may have chosen the value.
+    #[must_use]
+    pub fn wanted(&self) -> String {
+        let plain = |text: &str| -> String {
+            text.chars().take(80).map(|c| if c.is_control() { '?' } else { c }).collect()
+        };
+        match self.key_name.as_str() {
+            "" => format!("<{}>", plain(&self.tag_name)),
+            key => {
+                format!("<{} {}=\"{}\">", plain(&self.tag_name), plain(key), plain(&self.key_value))
+            }
+        }
+    }
+
     /// What tells this question from others: section, tag and key, and those of `names` that it has.
     /// Two questions of one key may be given one answer.
     #[must_use]
@@ -138,5 +153,18 @@ mod tests {
         assert_ne!(key(Some(""), "a"), key(None, "a"));
         assert_ne!(key(Some("1;1:b"), "c"), key(Some("1"), "b;1:c"));
         assert_eq!(query(None, "a").param("DOMAIN"), Some("a"));
+    }
+
+    #[test]
+    fn what_is_wanted_is_short_and_plain() {
+        let query = |key_name: &str, key_value: String| XmlQuery {
+            tag_name: "domain".to_owned(),
+            key_name: key_name.to_owned(),
+            key_value,
+            ..XmlQuery::default()
+        };
+        assert_eq!(query("", String::new()).wanted(), "<domain>");
+        assert_eq!(query("name", "a\nb\u{1b}".to_owned()).wanted(), "<domain name=\"a?b?\">");
+        assert!(query("name", "ä".repeat(60_000)).wanted().len() < 200);
     }
 }

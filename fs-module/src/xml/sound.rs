@@ -29,10 +29,7 @@ pub(super) fn look(text: &str, query: &XmlQuery) -> Result<Kind, String> {
     let mut scan = Scan { text, at: 0, open: Vec::new(), root_seen: false, kind: None, query, tag };
     scan.run().map_err(|problem| format!("{problem} at byte {}", scan.at))?;
     match scan.kind {
-        Some(Kind::Found) if !scan.tag => {
-            let XmlQuery { tag_name, key_name, key_value, .. } = query;
-            Err(format!("has no <{tag_name} {key_name}=\"{key_value}\"> in its section"))
-        }
+        Some(Kind::Found) if !scan.tag => Err(format!("has no {} in its section", query.wanted())),
         Some(kind) => Ok(kind),
         None => Err(format!("has no <section name=\"{}\">", query.section)),
     }

@@ -137,7 +137,16 @@ impl Writer {
 
 fn count(source: Source, put: &store::Put) {
     let source = source.as_str();
-    counter!(names::CDR_TAKEN, "source" => source, "result" => "new").increment(put.new);
+    if put.renamed > 0 {
+        tracing::warn!(
+            records = put.renamed,
+            "two calls have one id (is inbound-use-callid-as-uuid set?): the records of the later ones are \
+             kept as <id>/<start in ms>"
+        );
+    }
+    counter!(names::CDR_TAKEN, "source" => source, "result" => "new")
+        .increment(put.new - put.renamed);
+    counter!(names::CDR_TAKEN, "source" => source, "result" => "renamed").increment(put.renamed);
     counter!(names::CDR_TAKEN, "source" => source, "result" => "again").increment(put.again);
 }
 

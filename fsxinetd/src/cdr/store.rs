@@ -474,15 +474,7 @@ async fn put_in(
         let mut new = insert(&mut commit, source, state, record, now).await?;
         if !new && let Some(other) = of_another_call(&mut commit, record).await? {
             new = insert(&mut commit, source, state, &other, now).await?;
-            if new {
-                put.renamed += 1;
-                tracing::warn!(
-                    id = record.id,
-                    "two calls have one id (is inbound-use-callid-as-uuid set?): the record of the later \
-                     one is kept as {}",
-                    other.id
-                );
-            }
+            put.renamed += u64::from(new);
         }
         put.new += u64::from(new);
         put.again += u64::from(!new);

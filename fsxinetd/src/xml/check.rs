@@ -68,8 +68,7 @@ pub(super) fn check(text: &str, query: &XmlQuery) -> Result<Kind, String> {
         _ if looked.depth > 0 => Err("ends inside an element".to_owned()),
         _ if looked.roots == 0 => Err("has no element".to_owned()),
         Some(Kind::Found) if !looked.tag => {
-            let XmlQuery { tag_name, key_name, key_value, .. } = query;
-            Err(format!("has no <{tag_name} {key_name}=\"{key_value}\"> in its section"))
+            Err(format!("has no {} in its section", query.wanted()))
         }
         Some(kind) => Ok(kind),
         None => Err(format!("has no <section name=\"{}\">", query.section)),

@@ -102,8 +102,10 @@ impl Upstream {
         }
         let body = Limited::new(response.into_body(), self.most_bytes).collect().await;
         let bytes = body.map_err(|e| match e.is::<http_body_util::LengthLimitError>() {
-            true => format!("its answer is longer than {} KiB", self.most_bytes >> 10),
-            false => format!("broken off: {e}"),
+            true => {
+                Problem::from(format!("its answer is longer than {} KiB", self.most_bytes >> 10))
+            }
+            false => Problem::away(format!("broken off: {e}")),
         })?;
         String::from_utf8(bytes.to_bytes().into())
             .map_err(|_| "its answer is not UTF-8".to_owned().into())
