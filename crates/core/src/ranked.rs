@@ -15,6 +15,7 @@ use crate::{
 
 /// Fills an empty plan the short way; `false` where the call has to go the long way, whatever was
 /// put into it by then.
+#[inline]
 pub(crate) fn fill<D: RoutingData + ?Sized, L: LiveView + ?Sized>(
     data: &D,
     live: &L,
