@@ -133,3 +133,44 @@ fn what_is_no_routing_file_is_not_replaced() {
         assert!(says(&refused).contains("no regular file"), "{}", says(&refused));
     }
 }
+
+#[test]
+fn rows_that_cannot_be_used_are_told_beside_an_answer() {
+    use sqlx::{ConnectOptions as _, Connection as _};
+
+    let dir = tempfile::tempdir().expect("dir");
+    let run = |words: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fsxinetd"));
+        let output = command.args(words.split(' ')).current_dir(dir.path()).output();
+        let output = output.expect("starts");
+        assert!(output.status.success(), "{words}: {output:?}");
+        output
+    };
+    std::fs::write(dir.path().join("deck.csv"), "code,rate\n44,0.01\n33,0.02\n").expect("written");
+    run("db init sqlite:lcr.sqlite");
+    run("lcr import deck.csv --db sqlite:lcr.sqlite --carrier A --create --currency GBP");
+    let asked = "lcr route 447700900123 --db sqlite:lcr.sqlite --json";
+    assert_eq!(String::from_utf8_lossy(&run(asked).stderr), "");
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let path = dir.path().join("lcr.sqlite");
+        let mut conn = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(path)
+            .connect()
+            .await
+            .expect("a database");
+        let bad = "UPDATE LCRRates SET Rate = 'dear' WHERE Rate = '0.02' OR Rate = 0.02";
+        let changed = sqlx::raw_sql(bad).execute(&mut conn).await.expect("a statement that works");
+        assert_eq!(changed.rows_affected(), 1);
+        conn.close().await.expect("closed");
+    });
+    let told = run(asked);
+    assert_eq!(
+        String::from_utf8_lossy(&told.stderr),
+        "fsxinetd: bad rows left out: 1; `fsxinetd lcr build` names them\n"
+    );
+    // The answer stands alone.
+    let answer: serde_json::Value = serde_json::from_slice(&told.stdout).expect("JSON");
+    assert_eq!(answer["number"], "447700900123");
+}

@@ -8,13 +8,17 @@ use fsx_wire::message::{
     Ask, DaemonStatus, Destination, Outcome, PROTOCOL, PROTOCOL_LOWEST, PolicyDecision, Reply,
     Request, SipRequest, Verdict, WireFacts,
 };
+use fsx_wire::record::CallRecord;
+use fsx_wire::xml::XmlQuery;
 use metrics::{counter, histogram};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
 use crate::cdr::Intake;
 use crate::health::metrics as names;
 use crate::net::Quiet;
 use crate::policy::after::{self, After};
-use crate::policy::{self, Call, Engine, Failure, Phase};
+use crate::policy::{self, Call, Engine, Failure, Home, Phase};
 use crate::published::PublishedHandle;
 use crate::routing;
 use crate::xml;
@@ -90,7 +94,17 @@ pub(super) fn unreadable(id: Option<u64>, why: &str) -> Unreadable {
     Unreadable { reply, why: why.to_owned(), is_request: id.is_some() }
 }
 
-impl Rooms {
+/// Where the questions of one connection are answered.
+#[derive(Clone, Debug)]
+pub(super) struct Desk {
+    pub(super) rooms: Arc<Rooms>,
+    /// Where they are read.
+    pub(super) home: Arc<Home>,
+    /// Where all is done that is no decision: scripts do not wait for a disk.
+    pub(super) aside: Handle,
+}
+
+impl Desk {
     /// The framed reply; `None` where nobody waits for it any more.
     pub(super) async fn answer(&self, request: Request, came: Instant) -> Option<Vec<u8>> {
         let within = Duration::from_millis(request.deadline_ms.into()).min(LONGEST);
@@ -113,51 +127,45 @@ impl Rooms {
                 counter!(names::DECIDE_REQUESTS, "kind" => "decide").increment(1);
                 self.decide(*facts, task, left).await
             }
-            Ask::Record { record } => {
-                counter!(names::DECIDE_REQUESTS, "kind" => "record").increment(1);
-                let ended = record.clone();
-                match self.records.take(*record).await {
-                    Ok(()) => {
-                        if let Some(hangup) = self.after.recorded(&self.engine, &ended) {
-                            tokio::spawn(async move { after::run(hangup, &ended).await });
-                        }
-                        Outcome::Recorded
-                    }
-                    Err(error) => {
-                        if let Some(more) = self.quiet.say("record") {
-                            tracing::error!(more, "call record not taken: {error}");
-                        }
-                        Outcome::Failed { reason: error.to_string(), retry: true }
-                    }
-                }
-            }
-            Ask::Ended { record } => {
-                counter!(names::DECIDE_REQUESTS, "kind" => "ended").increment(1);
-                if let Some(hangup) = self.after.recorded(&self.engine, &record) {
-                    tokio::spawn(async move { after::run(hangup, &record).await });
-                }
-                Outcome::Noted
-            }
-            Ask::Xml { query } => {
-                counter!(names::DECIDE_REQUESTS, "kind" => "xml").increment(1);
-                match self.xml.answer(*query, left).await {
-                    Ok(answer) => Outcome::Xml(answer),
-                    Err(reason) => Outcome::Failed { reason, retry: true },
-                }
-            }
             Ask::Destination { request } => {
                 counter!(names::DECIDE_REQUESTS, "kind" => "destination").increment(1);
                 self.destination(*request, left).await
             }
+            Ask::Record { record } => {
+                counter!(names::DECIDE_REQUESTS, "kind" => "record").increment(1);
+                self.apart(|rooms| async move { rooms.record(*record).await }).await
+            }
+            Ask::Ended { record } => {
+                counter!(names::DECIDE_REQUESTS, "kind" => "ended").increment(1);
+                self.apart(|rooms| async move { rooms.ended(*record) }).await
+            }
+            Ask::Xml { query } => {
+                counter!(names::DECIDE_REQUESTS, "kind" => "xml").increment(1);
+                self.apart(move |rooms| async move { rooms.xml(*query, left).await }).await
+            }
             Ask::Status => {
                 counter!(names::DECIDE_REQUESTS, "kind" => "status").increment(1);
-                Outcome::Status(DaemonStatus {
-                    version: env!("CARGO_PKG_VERSION").to_owned(),
-                    generation: self.published.current().map_or(0, |p| p.generation),
-                    records_waiting: self.records.waiting(),
-                })
+                self.rooms.status()
             }
         }
+    }
+
+    /// Does it where scripts neither wait for it nor keep it waiting. It ends with who waits for it.
+    async fn apart<F>(&self, work: impl FnOnce(Arc<Rooms>) -> F) -> Outcome
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let mut one = JoinSet::new();
+        one.spawn_on(work(Arc::clone(&self.rooms)), &self.aside);
+        match one.join_next().await {
+            Some(Ok(outcome)) => outcome,
+            // It panicked, or all of it is ending.
+            _ => Outcome::Failed { reason: "given up by fsxinetd".to_owned(), retry: true },
+        }
+    }
+
+    async fn run(&self, call: &Arc<Call>, left: Duration) -> Result<policy::Outcome, Failure> {
+        self.rooms.engine.run_at(&self.home, Phase::Route, Arc::clone(call), left).await
     }
 
     /// Asks the platform's own bundle, which sets the members of the answer as variables.
@@ -168,10 +176,10 @@ impl Rooms {
             task: DESTINATION.to_owned(),
             ..Call::default()
         });
-        let (word, outcome) = match self.engine.run(Phase::Route, Arc::clone(&call), left).await {
+        let (word, outcome) = match self.run(&call, left).await {
             Ok(outcome) => ("destination", Outcome::Destination(destination_of(outcome))),
             Err(failure) => {
-                if let Some(more) = self.quiet.say("destination") {
+                if let Some(more) = self.rooms.quiet.say("destination") {
                     let call = call.facts.call_id.as_str();
                     tracing::error!(call, more, "destination of a request: {failure}");
                 }
@@ -187,25 +195,71 @@ impl Rooms {
     async fn decide(&self, facts: WireFacts, task: String, left: Duration) -> Outcome {
         let started = Instant::now();
         let (org, call_id) = (facts.org, facts.call_id.clone());
-        let (word, outcome) = if routing::is_emergency(&self.published, &routing::facts(&facts)) {
-            // The module does not ask about these; if one ever does, nothing stands in its way.
-            ("kept", kept())
-        } else {
-            let task = policy::task_name(&task).to_owned();
-            let call = Arc::new(Call { facts, task, ..Call::default() });
-            match self.engine.run(Phase::Route, Arc::clone(&call), left).await {
-                Ok(outcome) => decided(outcome),
-                Err(Failure::NoTask { .. }) if call.task.is_empty() => ("kept", kept()),
-                Err(failure) => {
-                    tracing::error!(org, call = call_id, "policy: {failure}; the plan stands");
-                    let retry = failure.passing();
-                    ("fallback", Outcome::Failed { reason: failure.to_string(), retry })
+        let (word, outcome) =
+            if routing::is_emergency(&self.rooms.published, &routing::facts(&facts)) {
+                // The module does not ask about these; if one ever does, nothing stands in its way.
+                ("kept", kept())
+            } else {
+                let task = policy::task_name(&task).to_owned();
+                let call = Arc::new(Call { facts, task, ..Call::default() });
+                match self.run(&call, left).await {
+                    Ok(outcome) => decided(outcome),
+                    Err(Failure::NoTask { .. }) if call.task.is_empty() => ("kept", kept()),
+                    Err(failure) => {
+                        tracing::error!(org, call = call_id, "policy: {failure}; the plan stands");
+                        let retry = failure.passing();
+                        ("fallback", Outcome::Failed { reason: failure.to_string(), retry })
+                    }
                 }
-            }
-        };
+            };
         counter!(names::DECISIONS, "source" => "socket", "outcome" => word).increment(1);
         histogram!(names::DECISION_SECONDS, "source" => "socket").record(started.elapsed());
         outcome
+    }
+}
+
+impl Rooms {
+    async fn record(&self, record: CallRecord) -> Outcome {
+        let ended = record.clone();
+        match self.records.take(record).await {
+            Ok(()) => {
+                self.after_call(ended);
+                Outcome::Recorded
+            }
+            Err(error) => {
+                if let Some(more) = self.quiet.say("record") {
+                    tracing::error!(more, "call record not taken: {error}");
+                }
+                Outcome::Failed { reason: error.to_string(), retry: true }
+            }
+        }
+    }
+
+    fn ended(&self, record: CallRecord) -> Outcome {
+        self.after_call(record);
+        Outcome::Noted
+    }
+
+    /// The hangup phase of a call that is over.
+    fn after_call(&self, record: CallRecord) {
+        if let Some(hangup) = self.after.recorded(&self.engine, &record) {
+            tokio::spawn(async move { after::run(hangup, &record).await });
+        }
+    }
+
+    async fn xml(&self, query: XmlQuery, left: Duration) -> Outcome {
+        match self.xml.answer(query, left).await {
+            Ok(answer) => Outcome::Xml(answer),
+            Err(reason) => Outcome::Failed { reason, retry: true },
+        }
+    }
+
+    fn status(&self) -> Outcome {
+        Outcome::Status(DaemonStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            generation: self.published.current().map_or(0, |p| p.generation),
+            records_waiting: self.records.waiting(),
+        })
     }
 }
 

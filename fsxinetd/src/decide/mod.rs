@@ -21,9 +21,11 @@ use fsx_wire::frame;
 use metrics::{counter, gauge};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream, unix::OwnedReadHalf, unix::OwnedWriteHalf};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use answer::Desk;
 pub use answer::Rooms;
 use peers::Peers;
 
@@ -110,9 +112,12 @@ impl Listener {
     }
 }
 
-/// Serves on a thread of its own until told to stop: calls wait for these answers, and nothing else
-/// that the daemon does stands before them. One thread: it only reads and writes, and on the daemon's
-/// own threads each question woke two of them.
+/// Serves until told to stop, apart from the daemon's own threads: calls wait for these answers, and
+/// nothing else that it does stands before them.
+///
+/// A connection is read on one of the threads that run Lua, so that a decision wakes nobody but who
+/// asked; whatever else is asked there goes to a thread of this room's own, since records are written
+/// to disk and look-ups go to the network.
 ///
 /// What is given ends when the thread does.
 ///
@@ -155,6 +160,7 @@ async fn accept(
     let peers = Peers::new(listener.owner, &config.allow_users);
     let slots = Arc::new(Semaphore::new(config.max_connections as usize));
     let rooms = Arc::new(rooms);
+    let aside = Handle::current();
     loop {
         let accepted = tokio::select! {
             () = shutdown.requested() => return,
@@ -196,22 +202,46 @@ async fn accept(
             continue;
         };
         let (config, rooms, shutdown) = (config.clone(), Arc::clone(&rooms), shutdown.clone());
+        let aside = aside.clone();
         connections.spawn(async move {
             gauge!(names::DECIDE_CONNECTIONS).increment(1.0);
-            attend(stream, &config, rooms, shutdown).await;
+            if let Err(error) = attend_at_home(stream, config, rooms, aside, shutdown).await {
+                tracing::error!(%error, "decision socket: a connection cannot be served");
+            }
             gauge!(names::DECIDE_CONNECTIONS).decrement(1.0);
             drop(slot);
         });
     }
 }
 
-/// One connection: reads requests, answers each on a task of its own, in whatever order.
-async fn attend(
+/// One connection, on a thread that runs Lua. Where that is given up the connection ends: its peer
+/// falls back and comes again, to another.
+async fn attend_at_home(
     stream: UnixStream,
-    config: &config::Decide,
+    config: config::Decide,
     rooms: Arc<Rooms>,
+    aside: Handle,
     shutdown: Shutdown,
-) {
+) -> io::Result<()> {
+    let home = rooms.engine.home().ok_or_else(|| io::Error::other("no policy thread"))?;
+    let (home, stream) = (Arc::new(home), stream.into_std()?);
+    let ours = stream.try_clone()?;
+    let given_up = home.given_up();
+    let desk = Desk { rooms, home: Arc::clone(&home), aside };
+    let serving = home.spawn(async move {
+        attend(UnixStream::from_std(stream)?, &config, desk, shutdown).await;
+        io::Result::Ok(())
+    });
+    drop(home);
+    tokio::select! {
+        served = serving => served.unwrap_or(Ok(())),
+        () = given_up => ours.shutdown(std::net::Shutdown::Both),
+    }
+}
+
+/// One connection: reads requests, answers each on a task of its own, in whatever order.
+async fn attend(stream: UnixStream, config: &config::Decide, desk: Desk, shutdown: Shutdown) {
+    let rooms = Arc::clone(&desk.rooms);
     let (mut reader, writer) = stream.into_split();
     let in_flight = config.max_in_flight as usize;
     let slots = Arc::new(Semaphore::new(in_flight));
@@ -257,9 +287,9 @@ async fn attend(
                 break;
             }
         };
-        let (rooms, replies, working) = (Arc::clone(&rooms), replies.clone(), shutdown.working());
+        let (desk, replies, working) = (desk.clone(), replies.clone(), shutdown.working());
         tokio::spawn(async move {
-            if let Some(reply) = rooms.answer(request, came).await {
+            if let Some(reply) = desk.answer(request, came).await {
                 // The channel holds as many as there are slots, so this does not wait.
                 let _ = replies.send(reply).await;
             }

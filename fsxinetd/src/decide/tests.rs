@@ -21,6 +21,7 @@ function decide(call)
 end
 function slow() fsx.sleep(400) end
 function broken() error('boom') end
+function stuck() fsx.block(4000) end
 function destination(call)
     if not call.vars.sip_ruri:find('acme') then return {reject = 1, reason = 'whose?'} end
     session:setVariable('dst_org', '37')
@@ -41,7 +42,7 @@ async fn rig(change: impl FnOnce(&mut config::Decide)) -> Rig {
     let bundle = dir.path().join("policies/default");
     std::fs::create_dir_all(&bundle).expect("a folder");
     let manifest = "version = \"9\"\n[route]\ndefault = \"x.lua:decide\"\nslow = \"x.lua:slow\"\n\
-                    broken = \"x.lua:broken\"\n\
+                    broken = \"x.lua:broken\"\nstuck = \"x.lua:stuck\"\n\
                     \"Destination::check\" = \"x.lua:destination\"\n";
     std::fs::write(bundle.join("manifest.toml"), manifest).expect("written");
     std::fs::write(bundle.join("x.lua"), SCRIPT).expect("written");
@@ -53,6 +54,8 @@ async fn rig(change: impl FnOnce(&mut config::Decide)) -> Rig {
     let records = config::Cdr { store: dir.path().join("cdr.sqlite"), ..config::Cdr::default() };
     let published = PublishedHandle::new();
     let engine = Engine::start(&policy, published.clone()).expect("threads");
+    let watched = engine.clone();
+    tokio::spawn(async move { watched.supervise().await });
     let (records, writer) = cdr::Intake::open(&records).await.expect("a store");
     tokio::spawn(writer.run());
     let socket = dir.path().join("run/decide.sock");
@@ -147,6 +150,38 @@ async fn requests_in_flight_are_answered_as_they_are_done() {
     // An emergency call is nobody's to decide: the policy was not asked.
     assert!(matches!(decided(5).verdict, Verdict::Keep) && decided(5).vars.is_empty());
     assert!(matches!(&replies[6].outcome, Outcome::Status(s) if s.generation == 0));
+}
+
+#[tokio::test]
+async fn a_thread_that_never_comes_back_lets_its_peers_go() {
+    let rig = rig(|_| {}).await;
+    let started = Instant::now();
+    let mut peers = Vec::new();
+    for _ in 0..4 {
+        let mut peer = Peer::new(&rig).await;
+        // Served, and so on its thread, before the next comes.
+        peer.ask(1, 5_000, Ask::Status).await;
+        assert!(peer.hear().await.is_some());
+        peers.push(peer);
+    }
+    peers[0].ask(2, 300, decide("1", "stuck")).await;
+    // It blocks for four seconds. By then the peers of its thread are long somewhere else.
+    assert!(peers[0].hear().await.is_none());
+    assert!(started.elapsed() < Duration::from_millis(3_500), "{:?}", started.elapsed());
+    let mut gone = 0;
+    for peer in &mut peers[1..] {
+        // Those that were on it find their connection closed, and come again.
+        let mut bytes = [0];
+        if let Ok(closed) = timeout(Duration::from_millis(50), peer.stream.read(&mut bytes)).await {
+            assert_eq!(closed.expect("closed"), 0);
+            gone += 1;
+            *peer = Peer::new(&rig).await;
+        }
+        peer.ask(3, 5_000, decide("2", "")).await;
+        assert!(peer.hear().await.is_some());
+    }
+    assert_eq!(gone, 1, "of four peers two threads have two each");
+    assert!(started.elapsed() < Duration::from_millis(3_900), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

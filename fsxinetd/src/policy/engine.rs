@@ -1,27 +1,24 @@
-//! The threads that run Lua, and who runs where.
+//! Who runs where, of the threads that run Lua.
 //!
-//! Each thread has a small runtime of its own, so that a script that waits holds nothing; each
-//! keeps a machine for every organisation that ran on it lately. An organisation goes to the same
-//! thread as long as that one is not busier than the others, which keeps its machine warm. A thread
-//! that one run has held past every limit is given up: its calls have their fallback already, and a
-//! new thread takes its place.
+//! An organisation goes to the same thread as long as that one is not busier than the others, which
+//! keeps its machine warm; a question that was read on such a thread stays there. A thread that one run
+//! has held past every limit is given up: its calls have their fallback already, and a new thread takes
+//! its place.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use fsx_wire::esl::ChannelData;
 use metrics::{counter, gauge, histogram};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use super::api::{Outside, World};
 use super::bundle::{Bundle, BundleSet, Entry};
 use super::line::{Deadline, Line};
 use super::outcome::{Failure, Outcome};
 use super::run::Run;
-use super::vm::Vm;
+use super::worker::{Home, Job, Worker, label};
 use super::{Call, Ended, Phase, Terms};
 use crate::config;
 use crate::health::metrics as names;
@@ -34,10 +31,6 @@ const STARVED: u32 = 3;
 
 /// And how much longer.
 const GRACE: Duration = Duration::from_millis(500);
-
-/// Stack of a thread that runs Lua, in bytes. Luau lets functions of the host nest two hundred deep, and
-/// past the end of a stack is the end of the daemon. What is not used costs nothing.
-pub(crate) const STACK: usize = 32 << 20;
 
 /// How often the threads are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -107,29 +100,6 @@ struct Inner {
     terms: RwLock<Terms>,
     world: Arc<dyn World>,
     workers: RwLock<Vec<Worker>>,
-}
-
-/// A thread, seen from outside.
-#[derive(Clone, Debug)]
-struct Worker {
-    jobs: mpsc::UnboundedSender<Job>,
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    base: Instant,
-    in_hand: AtomicU32,
-    /// Milliseconds after `base` at which the thread began what it is doing; 0 while it waits.
-    busy_since: AtomicU64,
-    given_up: AtomicBool,
-}
-
-struct Job {
-    run: Arc<Run>,
-    entry: Entry,
-    limits: Limits,
-    reply: oneshot::Sender<Result<Outcome, Failure>>,
 }
 
 impl Engine {
@@ -261,6 +231,47 @@ impl Engine {
         running.ended()
     }
 
+    /// The same for a question that was read on a thread that runs Lua, which decides it where it can:
+    /// the organisation's own thread may be another.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn run_at(
+        &self,
+        home: &Home,
+        phase: Phase,
+        call: Arc<Call>,
+        within: Duration,
+    ) -> Result<Outcome, Failure> {
+        let (org, called) = (call.facts.org, call.facts.called.as_str());
+        let found = self.bundles().find_for(org, phase, &call.task, called);
+        let Some((bundle, entry)) = found else {
+            return self.run(phase, call, within).await;
+        };
+        let terms = self.terms();
+        let limits = terms.limits;
+        let most =
+            self.in_hand_of_idlest().saturating_add(SLACK).min(limits.max_runs.saturating_sub(1));
+        if !home.takes(org, &bundle, limits, most) {
+            return self.begin(phase, call, within, None, bundle, entry).ended().await;
+        }
+        let started = Instant::now();
+        let until = started + terms.budget(phase).min(within);
+        let world = Arc::clone(&self.inner.world);
+        let counted = (Arc::clone(&bundle), Arc::clone(&call), phase);
+        let run = Run::new(phase, call, bundle, world, until, &terms);
+        let result = home.carry_out(Arc::new(run), entry, limits).await;
+        count(&counted, &result, started);
+        result
+    }
+
+    /// A place on the thread that serves the fewest peers; `None` where there is no thread.
+    #[must_use]
+    pub fn home(&self) -> Option<Home> {
+        let workers = self.inner.workers.read().unwrap_or_else(PoisonError::into_inner);
+        workers.iter().min_by_key(|worker| worker.peers()).map(Worker::home)
+    }
+
     /// What is to run after this call, of the bundles that are in force now: a call keeps the
     /// version it began with.
     #[must_use]
@@ -292,8 +303,7 @@ impl Engine {
         let busy = || Failure::Busy;
         let answer = self.choose(org, limits.max_runs).ok_or_else(busy).and_then(|worker| {
             let (reply, answer) = oneshot::channel();
-            let job = Job { run: Arc::new(run), entry, limits, reply };
-            worker.jobs.send(job).map_err(|_| busy())?;
+            worker.send(Job { run: Arc::new(run), entry, limits, reply })?;
             Ok((answer, deadline))
         });
         Running { answer: answer.map_err(Some), started, budget, counted }
@@ -302,15 +312,19 @@ impl Engine {
     /// The thread for a run of the organisation; `None` when all have as much as they may.
     fn choose(&self, org: u32, max_runs: u32) -> Option<Worker> {
         let workers = self.inner.workers.read().unwrap_or_else(PoisonError::into_inner);
-        let in_hand = |worker: &Worker| worker.shared.in_hand.load(Relaxed);
-        let idlest = workers.iter().min_by_key(|worker| in_hand(worker))?;
+        let idlest = workers.iter().min_by_key(|worker| worker.in_hand())?;
         let own = &workers[org as usize % workers.len()];
-        let chosen = if in_hand(own) <= in_hand(idlest) + SLACK { own } else { idlest };
-        if in_hand(chosen) >= max_runs {
+        let chosen = if own.in_hand() <= idlest.in_hand() + SLACK { own } else { idlest };
+        if chosen.in_hand() >= max_runs {
             return None;
         }
-        chosen.shared.in_hand.fetch_add(1, Relaxed);
+        chosen.take();
         Some(chosen.clone())
+    }
+
+    fn in_hand_of_idlest(&self) -> u32 {
+        let workers = self.inner.workers.read().unwrap_or_else(PoisonError::into_inner);
+        workers.iter().map(Worker::in_hand).min().unwrap_or(0)
     }
 
     /// Replaces threads that one run holds past every limit. Runs until it is dropped.
@@ -321,10 +335,10 @@ impl Engine {
             let patience = self.terms().limits.cpu_budget * STARVED + GRACE;
             let mut workers = self.inner.workers.write().unwrap_or_else(PoisonError::into_inner);
             for (n, worker) in workers.iter_mut().enumerate() {
-                if worker.shared.stuck_for() < patience && !worker.jobs.is_closed() {
+                if worker.stuck_for() < patience && !worker.has_ended() {
                     continue;
                 }
-                worker.shared.given_up.store(true, Relaxed);
+                worker.give_up();
                 counter!(names::POLICY_ABANDONED).increment(1);
                 tracing::error!("a policy run holds its thread past every limit; a new one starts");
                 match Worker::start(u32::try_from(n).unwrap_or(0)) {
@@ -340,13 +354,8 @@ impl Engine {
     pub fn is_alive(&self) -> bool {
         let workers = self.inner.workers.read().unwrap_or_else(PoisonError::into_inner);
         let patience = Duration::from_secs(5);
-        workers.iter().any(|worker| worker.shared.stuck_for() < patience)
+        workers.iter().any(|worker| worker.stuck_for() < patience)
     }
-}
-
-/// The task's name in metrics.
-fn label(call: &Call) -> String {
-    if call.task.is_empty() { "default".to_owned() } else { call.task.clone() }
 }
 
 /// Comes when a run has ended.
@@ -392,17 +401,24 @@ impl Running {
                 }
                 Err(failure) => Err(failure.take().unwrap_or(Failure::Busy)),
             };
-            if let Some((bundle, call, phase)) = &self.counted {
-                let (org, task) = (bundle.name.clone(), label(call));
-                let outcome = result.as_ref().map_or_else(Failure::label, |_| "ok");
-                counter!(names::POLICY_RUNS, "org" => org, "task" => task, "outcome" => outcome)
-                    .increment(1);
-                histogram!(names::POLICY_SECONDS, "phase" => phase.as_str())
-                    .record(self.started.elapsed());
+            if let Some(counted) = &self.counted {
+                count(counted, &result, self.started);
             }
             result
         }
     }
+}
+
+/// Counts a run for its organisation, task and phase.
+fn count(
+    (bundle, call, phase): &(Arc<Bundle>, Arc<Call>, Phase),
+    result: &Result<Outcome, Failure>,
+    started: Instant,
+) {
+    let (org, task) = (bundle.name.clone(), label(call));
+    let outcome = result.as_ref().map_or_else(Failure::label, |_| "ok");
+    counter!(names::POLICY_RUNS, "org" => org, "task" => task, "outcome" => outcome).increment(1);
+    histogram!(names::POLICY_SECONDS, "phase" => phase.as_str()).record(started.elapsed());
 }
 
 /// What is to run after a call.
@@ -447,178 +463,5 @@ async fn late_after(deadline: &Deadline) {
         if deadline.at() <= Instant::now() {
             return;
         }
-    }
-}
-
-impl Shared {
-    fn begin(&self) {
-        let now = u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.busy_since.store(now.max(1), Relaxed);
-    }
-
-    fn end(&self) {
-        self.busy_since.store(0, Relaxed);
-    }
-
-    fn stuck_for(&self) -> Duration {
-        match self.busy_since.load(Relaxed) {
-            0 => Duration::ZERO,
-            since => self.base.elapsed().saturating_sub(Duration::from_millis(since)),
-        }
-    }
-}
-
-/// Counts a run as done when dropped, however it ended.
-struct InHand(Arc<Shared>);
-
-impl Drop for InHand {
-    fn drop(&mut self) {
-        self.0.in_hand.fetch_sub(1, Relaxed);
-    }
-}
-
-/// Says what a run has spent when dropped, however it ended.
-struct Spent(Arc<Run>);
-
-impl Drop for Spent {
-    fn drop(&mut self) {
-        let run = &self.0;
-        // Found in a bundle, so its names are bounded by the bundles in force.
-        let labels = [
-            ("org", run.bundle.name.clone()),
-            ("task", label(&run.call)),
-            ("phase", run.phase.as_str().to_owned()),
-        ];
-        histogram!(names::POLICY_SCRIPT_SECONDS, &labels).record(run.used(Duration::ZERO));
-        counter!(names::POLICY_HOST_CALLS, &labels).increment(run.host_calls().into());
-        if run.is_live() {
-            histogram!(names::POLICY_HOST_SECONDS, &labels).record(run.waited(Duration::ZERO));
-        }
-        let outside = run.was_outside();
-        if outside > Duration::ZERO {
-            histogram!(names::POLICY_OUTSIDE_SECONDS, &labels).record(outside);
-        }
-    }
-}
-
-impl Worker {
-    fn start(n: u32) -> std::io::Result<Self> {
-        let (jobs, queue) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared {
-            base: Instant::now(),
-            in_hand: AtomicU32::new(0),
-            busy_since: AtomicU64::new(0),
-            given_up: AtomicBool::new(false),
-        });
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            // Timers are looked at after every slice of a busy script, not after 61 of them.
-            .event_interval(1)
-            .build()?;
-        let inside = Arc::clone(&shared);
-        std::thread::Builder::new()
-            .name(format!("policy-{n}"))
-            .stack_size(STACK)
-            .spawn(move || runtime.block_on(work(queue, inside)))?;
-        Ok(Self { jobs, shared })
-    }
-}
-
-/// A machine with what is needed to retire it.
-struct Kept {
-    vm: Arc<Vm>,
-    runs: u32,
-    used: u64,
-}
-
-type Machines = HashMap<(u32, u64), Kept>;
-
-/// The life of a thread: takes runs until its queue is closed or it is given up.
-async fn work(mut queue: mpsc::UnboundedReceiver<Job>, shared: Arc<Shared>) {
-    let machines = Arc::new(Mutex::new(Machines::new()));
-    let mut clock = 0;
-    while let Some(job) = queue.recv().await {
-        if shared.given_up.load(Relaxed) {
-            return;
-        }
-        clock += 1;
-        let bundle = Arc::clone(&job.run.bundle);
-        let key = (job.run.org(), bundle.hash);
-        let vm = machine(&machines, key, &bundle, job.limits, clock);
-        let (shared, machines) = (Arc::clone(&shared), Arc::clone(&machines));
-        let Job { run, entry, limits: _, mut reply } = job;
-        // Each piece by itself: the whole would be kept beside its pieces.
-        tokio::spawn(async move {
-            let in_hand = InHand(Arc::clone(&shared));
-            let vm = match vm {
-                Ok(vm) => vm,
-                Err(error) => {
-                    let failure = Failure::Script(format!("no virtual machine: {error}"));
-                    let _ = reply.send(Err(failure));
-                    return;
-                }
-            };
-            let _spent = Spent(Arc::clone(&run));
-            let work = Watched { work: Box::pin(vm.execute(&run, &entry)), shared: &shared };
-            let result = tokio::select! {
-                result = work => result,
-                // Nobody waits any more: the caller has hung up.
-                () = reply.closed() => return,
-            };
-            if matches!(result, Err(Failure::Memory { .. })) {
-                // What filled it may still be there.
-                machines.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-            }
-            drop(in_hand);
-            let _ = reply.send(result);
-        });
-    }
-}
-
-/// The machine for a key, made or taken; worn and unused ones are let go.
-fn machine(
-    machines: &Mutex<Machines>,
-    key: (u32, u64),
-    bundle: &Bundle,
-    limits: Limits,
-    clock: u64,
-) -> mlua::Result<Arc<Vm>> {
-    let mut machines = machines.lock().unwrap_or_else(PoisonError::into_inner);
-    // One that was made on other terms is no longer to be used.
-    let is_old = |kept: &Kept| kept.runs >= limits.runs_per_vm || kept.vm.limits() != limits;
-    if machines.get(&key).is_some_and(is_old) {
-        machines.remove(&key);
-    }
-    if let Some(kept) = machines.get_mut(&key) {
-        (kept.runs, kept.used) = (kept.runs + 1, clock);
-        return Ok(Arc::clone(&kept.vm));
-    }
-    if machines.len() >= limits.max_vms {
-        let oldest = machines.iter().min_by_key(|(_, kept)| kept.used).map(|(key, _)| *key);
-        oldest.map(|key| machines.remove(&key));
-    }
-    tracing::debug!(org = key.0, bundle = bundle.name, "new virtual machine");
-    let vm = Arc::new(Vm::new(limits)?);
-    machines.insert(key, Kept { vm: Arc::clone(&vm), runs: 1, used: clock });
-    Ok(vm)
-}
-
-/// A future whose polls the supervisor can see.
-struct Watched<'a, F> {
-    work: std::pin::Pin<Box<F>>,
-    shared: &'a Shared,
-}
-
-impl<F: Future> Future for Watched<'_, F> {
-    type Output = F::Output;
-
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<F::Output> {
-        self.shared.begin();
-        let polled = self.work.as_mut().poll(cx);
-        self.shared.end();
-        polled
     }
 }

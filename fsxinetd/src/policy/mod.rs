@@ -4,11 +4,12 @@
 //! is the engine because it withstood every escape tried; each organisation has virtual machines of
 //! its own; each run has fresh globals, a wall-clock budget, a limit on the time it computes, and a
 //! share of memory; and Lua runs on threads of its own, never on the runtime's, so that the worst
-//! script costs one such thread, which is replaced.
+//! script costs one such thread, which is replaced, and the connections of the decision socket that
+//! are served on it, which end.
 //!
 //! - [`api`]: every name that they may use, and the world outside their machine;
 //! - [`bundle`]: what is on disk, compiled and versioned;
-//! - [`engine`]: the threads and who runs where;
+//! - [`engine`]: who runs where, and `worker`: one of the threads;
 //! - [`sim`]: calls without a switch, for authors and tests; [`lint`] and [`stubs`] beside it;
 //! - [`mod@line`]: a script's way to the switch while a call is talked through;
 //! - [`outcome`]: what a run asked for;
@@ -43,15 +44,17 @@ mod talk;
 mod terms;
 mod unasked;
 mod vm;
+mod worker;
 
 pub use allowed::Allowances;
 pub use bundle::{Bundle, BundleSet};
 pub use call::{Call, task_name};
 pub use ended::Ended;
-pub(crate) use engine::STACK;
 pub use engine::{Engine, Limits};
 pub use outcome::{Failure, Outcome, Verdict};
 pub use terms::Terms;
+pub use worker::Home;
+pub(crate) use worker::STACK;
 
 /// When in a call a script runs, which says what it may do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

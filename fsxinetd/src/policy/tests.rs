@@ -440,6 +440,26 @@ async fn a_thread_that_never_comes_back_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_question_stays_where_it_was_read_unless_that_takes_another_machine_away() {
+    let rig = Rig::with(
+        &[("default/manifest.toml", MANIFEST), ("default/x.lua", "function decide() end")],
+        |config| (config.threads, config.max_vms_per_thread) = (2, 1),
+    );
+    let home = Arc::new(rig.engine.home().expect("a thread"));
+    // Of two threads, odd organisations have the second.
+    for (org, there) in [(1, vec![1]), (3, vec![1]), (1, vec![1])] {
+        let facts = WireFacts { org, called: "1".to_owned(), ..WireFacts::default() };
+        let call = Arc::new(Call { facts, ..Call::default() });
+        let (engine, at) = (rig.engine.clone(), Arc::clone(&home));
+        let run =
+            async move { engine.run_at(&at, Phase::Route, call, Duration::from_secs(10)).await };
+        let outcome = home.spawn(run).await.expect("no panic").expect("fine");
+        assert_eq!(outcome.verdict, Verdict::Keep);
+        assert_eq!(home.organisations(), there, "after one of organisation {org}");
+    }
+}
+
+#[tokio::test]
 async fn organisations_are_kept_apart() {
     let steal = "function decide()
         local mine = fsx.route{number = '1', org = 37}

@@ -238,7 +238,7 @@ pub(super) async fn open_source(source: &Source, at: Option<i64>) -> Result<Open
             let lost = built.report.lost_rows;
             let _ = writeln!(
                 std::io::stderr(),
-                "fsxinetd: {lost} bad rows are left out; `fsxinetd lcr build` names them"
+                "fsxinetd: bad rows left out: {lost}; `fsxinetd lcr build` names them"
             );
         }
         let data = Snapshot::open(built.bytes).map_err(Failure::failed)?;
