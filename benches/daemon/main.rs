@@ -249,7 +249,7 @@ fn decide(sheet: &mut Sheet, wanted: &Wanted) {
         return;
     }
     let p99 = judged.at(0.99);
-    sheet.limit(p99 <= DECIDED, format!("p99 {p99:.0?} (at most 1 ms)"));
+    sheet.limit(p99 <= DECIDED, format!("p99 {p99:.2?} (at most 1 ms)"));
 }
 
 /// What questions waited, and those of them during which the machine was there.

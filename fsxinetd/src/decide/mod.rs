@@ -7,26 +7,30 @@
 
 mod answer;
 pub mod client;
+mod outbox;
 mod peers;
 #[cfg(test)]
 mod tests;
 
+use std::future::poll_fn;
 use std::io;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use fsx_wire::frame;
 use metrics::{counter, gauge};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{UnixListener, UnixStream, unix::OwnedReadHalf, unix::OwnedWriteHalf};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{UnixListener, UnixStream, unix::OwnedReadHalf};
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
 use answer::Desk;
 pub use answer::Rooms;
+use outbox::Outbox;
 use peers::Peers;
 
 use crate::health::metrics as names;
@@ -239,15 +243,15 @@ async fn attend_at_home(
     }
 }
 
-/// One connection: reads requests, answers each on a task of its own, in whatever order.
+/// One connection: reads requests, answers each at once or when it is done, in whatever order.
 async fn attend(stream: UnixStream, config: &config::Decide, desk: Desk, shutdown: Shutdown) {
     let rooms = Arc::clone(&desk.rooms);
     let (mut reader, writer) = stream.into_split();
     let in_flight = config.max_in_flight as usize;
     let slots = Arc::new(Semaphore::new(in_flight));
-    let (replies, queue) = mpsc::channel(in_flight);
     let patience = Duration::from_millis(config.write_timeout_ms.into());
-    let writing = tokio::spawn(write_replies(writer, queue, patience));
+    let (replies, written) = Outbox::new(writer, in_flight, patience);
+    let writing = tokio::spawn(written);
     let mut buffer = Vec::with_capacity(4 << 10);
     loop {
         let request = tokio::select! {
@@ -263,7 +267,7 @@ async fn attend(stream: UnixStream, config: &config::Decide, desk: Desk, shutdow
                 // It may be able to read why, and its maker should be able to.
                 if error.kind() == io::ErrorKind::InvalidData {
                     let told = answer::unreadable(None, &error.to_string());
-                    let _ = replies.send(told.reply).await;
+                    replies.put(told.reply).await;
                 }
                 if let Some(more) = rooms.quiet.say("frame") {
                     tracing::warn!(more, "decision socket: {error}; connection closed");
@@ -280,21 +284,24 @@ async fn attend(stream: UnixStream, config: &config::Decide, desk: Desk, shutdow
                     tracing::warn!(more, "decision socket: {}", told.why);
                 }
                 // The slot is held until there is room for the reply: this does not wait for long.
-                let sent = tokio::time::timeout(patience, replies.send(told.reply)).await;
-                if told.is_request && matches!(sent, Ok(Ok(()))) {
+                let sent = tokio::time::timeout(patience, replies.put(told.reply)).await;
+                if told.is_request && sent == Ok(true) {
                     continue;
                 }
                 break;
             }
         };
         let (desk, replies, working) = (desk.clone(), replies.clone(), shutdown.working());
-        tokio::spawn(async move {
+        let mut answering = Box::pin(async move {
             if let Some(reply) = desk.answer(request, came).await {
-                // The channel holds as many as there are slots, so this does not wait.
-                let _ = replies.send(reply).await;
+                replies.put(reply).await;
             }
             drop((slot, working));
         });
+        // Most are done before they would wait for anything: those need no task.
+        if poll_fn(|cx| Poll::Ready(answering.as_mut().poll(cx))).await.is_pending() {
+            tokio::spawn(answering);
+        }
     }
     // Answers in hand are written before the connection ends.
     drop(replies);
@@ -335,27 +342,6 @@ async fn next_request(
                     format!("{} bytes of a message and no more", buffer.len()),
                 )),
             };
-        }
-    }
-}
-
-/// Writes replies as they come, those that wait together in one write.
-async fn write_replies(
-    mut writer: OwnedWriteHalf,
-    mut queue: mpsc::Receiver<Vec<u8>>,
-    patience: Duration,
-) {
-    while let Some(mut bytes) = queue.recv().await {
-        while let Ok(more) = queue.try_recv() {
-            bytes.extend_from_slice(&more);
-        }
-        match tokio::time::timeout(patience, writer.write_all(&bytes)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => return,
-            Err(_) => {
-                tracing::warn!("decision socket: nothing was read in {patience:?}; closed");
-                return;
-            }
         }
     }
 }

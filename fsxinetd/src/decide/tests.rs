@@ -5,6 +5,7 @@ use std::time::Duration;
 use fsx_wire::message::{
     Ask, Destination, Outcome, PROTOCOL, Reply, Request, SipRequest, Verdict, WireFacts,
 };
+use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
 use super::*;
