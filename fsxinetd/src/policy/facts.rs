@@ -3,43 +3,35 @@
 //! A call may be held for hours, and a hundred variables of each would be kept with it; so `call.vars`
 //! is made when somebody first looks ([`Unasked`]).
 
-use mlua::{Lua, Table, Value};
+use mlua::{IntoLuaMulti, Lua, MultiValue, Table, Value};
 
 use super::host::Current;
 use super::run::Run;
 use super::unasked::Unasked;
 
-/// Makes `call` for each run of a machine.
-pub(super) struct Facts {
-    vars: Unasked,
+/// What makes a table of facts one that has `vars`, for a machine that is about to be sealed.
+pub(super) fn install(lua: &Lua, current: &Current) -> mlua::Result<Table> {
+    Ok(Unasked::new(lua, current, "vars", vars)?.meta())
 }
 
-impl Facts {
-    /// For a machine that is about to be sealed.
-    pub(super) fn install(lua: &Lua, current: &Current) -> mlua::Result<Self> {
-        Ok(Self { vars: Unasked::new(lua, current, "vars", vars)? })
-    }
-
-    /// `call`: the facts, under the names of the documentation.
-    pub(super) fn table(&self, lua: &Lua, run: &Run) -> mlua::Result<Table> {
-        let facts = &run.call.facts;
-        let call = lua.create_table_with_capacity(0, 12)?;
-        call.raw_set("id", facts.call_id.as_str())?;
-        call.raw_set("number", facts.called.as_str())?;
-        call.raw_set("caller", facts.caller.as_deref())?;
-        call.raw_set("withhold", facts.withhold_cli)?;
-        call.raw_set("org", facts.org)?;
-        call.raw_set("country", facts.home_country.as_deref())?;
-        call.raw_set("data_centre", facts.data_centre.as_str())?;
-        call.raw_set("at", facts.at)?;
-        call.raw_set("task", run.call.task.as_str())?;
-        call.raw_set("phase", run.phase.as_str())?;
-        if let Some(ended) = &run.call.ended {
-            call.raw_set("ended", ended.table(lua)?)?;
-        }
-        self.vars.put_on(&call)?;
-        Ok(call)
-    }
+/// The facts, in the order in which the driver takes them.
+pub(super) fn of(lua: &Lua, run: &Run) -> mlua::Result<MultiValue> {
+    let facts = &run.call.facts;
+    let ended = run.call.ended.as_ref().map(|ended| ended.table(lua)).transpose()?;
+    let told = (
+        facts.call_id.as_str(),
+        facts.called.as_str(),
+        facts.caller.as_deref(),
+        facts.withhold_cli,
+        facts.org,
+        facts.home_country.as_deref(),
+        facts.data_centre.as_str(),
+        facts.at,
+        run.call.task.as_str(),
+        run.phase.as_str(),
+        ended,
+    );
+    told.into_lua_multi(lua)
 }
 
 /// `call.vars`.

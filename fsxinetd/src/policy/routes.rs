@@ -12,15 +12,27 @@ use super::run::Run;
 use super::shows;
 use super::unasked::Unasked;
 
+/// An answer that has routes, all but them: made in Lua, where a member costs less than one that is
+/// set from here.
+const ANSWER: &str = "local untouched, setmetatable = ...
+return function(generation, number, org, data_centre, at, decision, emergency)
+return setmetatable({
+    generation = generation, number = number, org = org, data_centre = data_centre, at = at,
+    decision = decision, emergency = emergency,
+}, untouched)
+end";
+
 /// `fsx.route`, for a machine that is not sealed yet.
 pub(super) fn install(lua: &Lua, current: &Current) -> mlua::Result<Function> {
     let untouched = Unasked::new(lua, current, "routes", |lua, run, answer| {
         lua.to_value_with(&run.answered(address(answer)), options())
     })?;
-    lua.set_app_data(Untouched(untouched.clone()));
+    let setmetatable: Function = lua.globals().raw_get("setmetatable")?;
+    let made = lua.load(ANSWER).set_name("=fsx").call((untouched.meta(), setmetatable))?;
+    lua.set_app_data(Untouched(untouched));
     let run = current.clone();
     lua.create_function(move |lua, question: Option<Table>| {
-        route(lua, &*run.enter(lua, "fsx.route")?, question, &untouched)
+        route(lua, &*run.enter(lua, "fsx.route")?, question, &made)
     })
 }
 
@@ -44,7 +56,7 @@ fn route(
     lua: &Lua,
     run: &Run,
     question: Option<Table>,
-    untouched: &Unasked,
+    made: &Function,
 ) -> mlua::Result<MultiValue> {
     let mut facts = WireFacts { vars: Default::default(), ..run.call.facts.clone() };
     let mut why = false;
@@ -62,19 +74,29 @@ fn route(
             return Ok(MultiValue::from_iter([Value::Nil, reason]));
         }
     };
-    let routes = std::mem::take(&mut answer.routes);
-    let value = lua.to_value_with(&answer, options())?;
-    if let (Value::Table(table), false) = (&value, routes.is_empty()) {
-        match run.give(address(table), routes) {
-            Ok(()) => {
-                table.raw_set("routes", Value::Nil)?;
-                untouched.put_on(table)?;
-            }
-            // The run has as many as it may: these can be read, and not dialled.
-            Err(routes) => table.raw_set("routes", lua.to_value_with(&routes, options())?)?,
-        }
+    if answer.routes.is_empty() {
+        return Ok(MultiValue::from_iter([lua.to_value_with(&answer, options())?]));
     }
-    Ok(MultiValue::from_iter([value]))
+    let routes = std::mem::take(&mut answer.routes);
+    let excluded = std::mem::take(&mut answer.excluded);
+    let table: Table = made.call((
+        answer.generation,
+        answer.number,
+        answer.org,
+        answer.data_centre,
+        answer.at,
+        answer.decision,
+        answer.emergency.then_some(true),
+    ))?;
+    if let Err(routes) = run.give(address(&table), routes) {
+        // The run has as many as it may: these can be read, and not dialled.
+        table.set_metatable(None)?;
+        table.raw_set("routes", lua.to_value_with(&routes, options())?)?;
+    }
+    if !excluded.is_empty() {
+        table.raw_set("excluded", lua.to_value_with(&excluded, options())?)?;
+    }
+    Ok(MultiValue::from_iter([Value::Table(table)]))
 }
 
 /// What is to be done by a table that a policy returned: `{routes = …}`, or an answer of [`route`].

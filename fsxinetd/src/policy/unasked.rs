@@ -116,9 +116,9 @@ impl Unasked {
         Ok(Self { meta })
     }
 
-    /// Makes `table` one of these.
-    pub(super) fn put_on(&self, table: &Table) -> mlua::Result<()> {
-        table.set_metatable(Some(self.meta.clone()))
+    /// The metatable that makes a table one of these.
+    pub(super) fn meta(&self) -> Table {
+        self.meta.clone()
     }
 
     /// Nobody has looked yet.

@@ -14,7 +14,7 @@ use super::api::event::Event;
 use super::budget::{Meter, Tick, computed};
 use super::bundle::Entry;
 use super::errors::{self, explain};
-use super::facts::Facts;
+use super::facts;
 use super::files::{self, Files};
 use super::host::{self, Current};
 use super::outcome::{Failure, Outcome, Verdict};
@@ -30,9 +30,19 @@ const GC_GOAL: i32 = 130;
 
 /// Runs the file, then the function that it defines. `ACTIONS` is how mod_lua's dialplan scripts
 /// answer, `XML_STRING` its XML scripts.
-const DRIVER: &str = "local begin = ...
-return function(...)
-local chunk, name, env, call, session = begin(...)
+const DRIVER: &str = "local begin, facts, setmetatable = ...
+local function start(
+    file, chunk, env, session, params, argv, request,
+    id, number, caller, withhold, org, country, data_centre, at, task, phase, ended)
+local call = setmetatable({
+    id = id, number = number, caller = caller, withhold = withhold, org = org, country = country,
+    data_centre = data_centre, at = at, task = task, phase = phase, ended = ended,
+}, facts)
+env.call, env.argv, env.params, env.XML_REQUEST = call, argv or { [0] = file }, params, request
+return chunk, env, session, call
+end
+return function(file, name)
+local chunk, env, session, call = start(file, begin(file))
 local result = chunk()
 if name ~= nil then
     local f = rawget(env, name)
@@ -70,8 +80,12 @@ impl Vm {
         host::install(&lua, &current)?;
         lua.globals().raw_set("session", Session(current.clone()))?;
         lua.set_app_data(Files::new(&lua));
-        let begin = begin(&lua, &current)?;
-        let driver = lua.load(DRIVER).set_name("=fsx").call::<Function>(begin)?;
+        let setmetatable: Function = lua.globals().raw_get("setmetatable")?;
+        let (begin, facts) = (begin(&lua, &current)?, facts::install(&lua, &current)?);
+        let begun = (begin, facts, setmetatable);
+        unasked::install(&lua)?;
+        errors::install(&lua, &current)?;
+        let driver = lua.load(DRIVER).set_name("=fsx").call::<Function>(begun)?;
         lua.sandbox(true)?;
         // Half as much garbage as Luau keeps by itself: ten thousand calls may be held.
         lua.gc_set_mode(GcMode::Incremental(GcIncParams::default().goal(GC_GOAL)));
@@ -254,41 +268,42 @@ impl<F: Future> Future for Metered<'_, F> {
     }
 }
 
-/// What a run begins with, made on its own Lua thread: globals belong to that, and so does whatever
-/// is made on it. Takes the file and the function; gives the chunk, the function's name, the globals,
-/// and what the function is called with.
+/// What a run begins with, asked for on its own Lua thread: globals belong to that, and so does whatever
+/// is made on it. Takes the file; gives the chunk, the globals, and what [`DRIVER`] puts there. Tables
+/// are made in Lua: each member that is set from here costs as much as a call.
 fn begin(lua: &Lua, current: &Current) -> mlua::Result<Function> {
-    let facts = Facts::install(lua, current)?;
-    unasked::install(lua)?;
-    errors::install(lua, current)?;
     let session = lua.globals().raw_get::<Value>("session")?;
     let current = current.clone();
-    lua.create_function(move |lua, (file, function): (String, Value)| {
+    lua.create_function(move |lua, file: String| {
         let run = current.in_hand()?;
         let globals = lua.globals();
-        let call = facts.table(lua, &run)?;
-        globals.raw_set("call", &call)?;
-        let argv = lua.create_table()?;
-        argv.raw_set(0, file.as_str())?;
-        for (n, word) in run.call.arguments.iter().enumerate() {
-            argv.raw_set(n + 1, word.as_str())?;
-        }
-        globals.raw_set("argv", argv)?;
-        if let Some(query) = &run.call.look_up {
-            let request = lua.create_table()?;
-            request.raw_set("section", query.section.as_str())?;
-            request.raw_set("tag_name", query.tag_name.as_str())?;
-            request.raw_set("key_name", query.key_name.as_str())?;
-            request.raw_set("key_value", query.key_value.as_str())?;
-            globals.raw_set("XML_REQUEST", request)?;
-        }
-        globals.raw_set("params", Event::of_call(&current, Arc::clone(&run)))?;
+        let argv = match &run.call.arguments[..] {
+            [] => None,
+            words => {
+                let argv = lua.create_sequence_from(words.iter().map(String::as_str))?;
+                argv.raw_set(0, file.as_str())?;
+                Some(argv)
+            }
+        };
+        let request = match &run.call.look_up {
+            None => None,
+            Some(query) => {
+                let request = lua.create_table()?;
+                request.raw_set("section", query.section.as_str())?;
+                request.raw_set("tag_name", query.tag_name.as_str())?;
+                request.raw_set("key_name", query.key_name.as_str())?;
+                request.raw_set("key_value", query.key_value.as_str())?;
+                Some(request)
+            }
+        };
+        let params = Event::of_call(&current, Arc::clone(&run));
         let chunk = files::load(lua, &run, &file)?;
         let session = match run.phase {
             Phase::Call => session.clone(),
             Phase::Route | Phase::Hangup => Value::Nil,
         };
-        Ok((chunk, function, globals, call, session))
+        let facts = facts::of(lua, &run)?;
+        Ok((chunk, globals, session, params, argv, request, facts))
     })
 }
 
