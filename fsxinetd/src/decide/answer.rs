@@ -94,6 +94,11 @@ pub(super) fn unreadable(id: Option<u64>, why: &str) -> Unreadable {
     Unreadable { reply, why: why.to_owned(), is_request: id.is_some() }
 }
 
+/// Whether nobody needs the answer once whoever asked has gone.
+pub(super) fn is_for_a_caller(ask: &Ask) -> bool {
+    matches!(ask, Ask::Decide { .. } | Ask::Destination { .. } | Ask::Xml { .. })
+}
+
 /// Where the questions of one connection are answered.
 #[derive(Clone, Debug)]
 pub(super) struct Desk {

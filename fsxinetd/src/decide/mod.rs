@@ -117,11 +117,11 @@ impl Listener {
 }
 
 /// Serves until told to stop, apart from the daemon's own threads: calls wait for these answers, and
-/// nothing else that it does stands before them.
+/// nothing but scripts stands before them.
 ///
 /// A connection is read on one of the threads that run Lua, so that a decision wakes nobody but who
-/// asked; whatever else is asked there goes to a thread of this room's own, since records are written
-/// to disk and look-ups go to the network.
+/// asked; records and look-ups go to a thread of this room's own, since those wait for the disk and the
+/// network.
 ///
 /// What is given ends when the thread does.
 ///
@@ -238,7 +238,7 @@ async fn attend_at_home(
     });
     drop(home);
     tokio::select! {
-        served = serving => served.unwrap_or(Ok(())),
+        served = serving => served.map_err(io::Error::other).flatten(),
         () = given_up => ours.shutdown(std::net::Shutdown::Both),
     }
 }
@@ -253,6 +253,7 @@ async fn attend(stream: UnixStream, config: &config::Decide, desk: Desk, shutdow
     let (replies, written) = Outbox::new(writer, in_flight, patience);
     let writing = tokio::spawn(written);
     let mut buffer = Vec::with_capacity(4 << 10);
+    let mut at_once = Duration::ZERO;
     loop {
         let request = tokio::select! {
             request = next_request(&mut reader, &mut buffer) => request,
@@ -291,6 +292,11 @@ async fn attend(stream: UnixStream, config: &config::Decide, desk: Desk, shutdow
                 break;
             }
         };
+        if answer::is_for_a_caller(&request.ask) && replies.is_gone().await {
+            // It fell back long ago: whoever still waits comes first.
+            counter!(names::DECIDE_LATE).increment(1);
+            continue;
+        }
         let (desk, replies, working) = (desk.clone(), replies.clone(), shutdown.working());
         let mut answering = Box::pin(async move {
             if let Some(reply) = desk.answer(request, came).await {
@@ -302,11 +308,20 @@ async fn attend(stream: UnixStream, config: &config::Decide, desk: Desk, shutdow
         if poll_fn(|cx| Poll::Ready(answering.as_mut().poll(cx))).await.is_pending() {
             tokio::spawn(answering);
         }
+        at_once += came.elapsed();
+        if at_once > TURN {
+            // Others on this thread have a turn, however much this peer asks.
+            at_once = Duration::ZERO;
+            tokio::task::yield_now().await;
+        }
     }
     // Answers in hand are written before the connection ends.
     drop(replies);
     let _ = writing.await;
 }
+
+/// How long one connection may keep its thread to itself.
+const TURN: Duration = Duration::from_millis(1);
 
 /// How long a message may take from its first byte to its last. One that never ends would hold its
 /// connection's place for ever.

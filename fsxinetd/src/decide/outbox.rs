@@ -4,11 +4,14 @@
 //! is a good part of what a short decision costs. What the peer does not take waits in a queue, and is
 //! waited for so long and no longer.
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
+use tokio::io::Interest;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::mpsc;
 
@@ -37,20 +40,33 @@ impl Outbox {
         (outbox, write_waiting(writer, replies, waiting, patience))
     }
 
-    /// Writes a reply, or has it written; `false` where the peer has gone. Waits only where there is
-    /// no more room.
+    /// Writes a reply, or has it written; `false` where the peer has gone. Waits where there is no more
+    /// room.
     pub(super) async fn put(&self, mut reply: Vec<u8>) -> bool {
         if self.waiting.load(Relaxed) == 0 {
             let Some(writer) = self.writer.upgrade() else { return false };
             match writer.try_write(&reply) {
                 Ok(written) if written == reply.len() => return true,
-                Ok(written) => drop(reply.drain(..written)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(_) => return false,
+                Ok(written) => {
+                    drop(reply.drain(..written));
+                    // Before anybody else has a turn; there is room, since nothing waits.
+                    self.waiting.fetch_add(1, Relaxed);
+                    return self.queue.try_send(reply).is_ok();
+                }
+                // It waits, or shows whoever writes what waits that the peer has gone.
+                Err(_) => {}
             }
         }
         self.waiting.fetch_add(1, Relaxed);
         self.queue.send(reply).await.is_ok()
+    }
+
+    /// Whether the peer has closed its end, as far as is known without asking the kernel.
+    pub(super) async fn is_gone(&self) -> bool {
+        let Some(writer) = self.writer.upgrade() else { return true };
+        let mut ready = std::pin::pin!(writer.ready(Interest::WRITABLE));
+        let ready = poll_fn(|cx| Poll::Ready(ready.as_mut().poll(cx))).await;
+        matches!(ready, Poll::Ready(Ok(ready)) if ready.is_write_closed())
     }
 
     /// Returns when nothing can be written any more.

@@ -23,6 +23,8 @@ end
 function slow() fsx.sleep(400) end
 function broken() error('boom') end
 function stuck() fsx.block(4000) end
+function blocked() fsx.block(300) end
+function count() session:setVariable('count', tostring(fsx.kv.add('count', 1))) end
 function destination(call)
     if not call.vars.sip_ruri:find('acme') then return {reject = 1, reason = 'whose?'} end
     session:setVariable('dst_org', '37')
@@ -44,6 +46,7 @@ async fn rig(change: impl FnOnce(&mut config::Decide)) -> Rig {
     std::fs::create_dir_all(&bundle).expect("a folder");
     let manifest = "version = \"9\"\n[route]\ndefault = \"x.lua:decide\"\nslow = \"x.lua:slow\"\n\
                     broken = \"x.lua:broken\"\nstuck = \"x.lua:stuck\"\n\
+                    blocked = \"x.lua:blocked\"\ncount = \"x.lua:count\"\n\
                     \"Destination::check\" = \"x.lua:destination\"\n";
     std::fs::write(bundle.join("manifest.toml"), manifest).expect("written");
     std::fs::write(bundle.join("x.lua"), SCRIPT).expect("written");
@@ -183,6 +186,40 @@ async fn a_thread_that_never_comes_back_lets_its_peers_go() {
     }
     assert_eq!(gone, 1, "of four peers two threads have two each");
     assert!(started.elapsed() < Duration::from_millis(3_900), "{:?}", started.elapsed());
+}
+
+/// Two peers of one thread: of two threads, the third peer comes to the first's.
+async fn neighbours(rig: &Rig) -> (Peer, Peer) {
+    let mut peers = Vec::new();
+    for _ in 0..3 {
+        let mut peer = Peer::new(rig).await;
+        peer.ask(1, 5_000, Ask::Status).await;
+        assert!(peer.hear().await.is_some());
+        peers.push(peer);
+    }
+    let third = peers.pop().expect("three");
+    (peers.swap_remove(0), third)
+}
+
+#[tokio::test]
+async fn questions_of_peers_that_have_gone_are_not_worked_on() {
+    let rig = rig(|_| {}).await;
+    let (mut first, second) = neighbours(&rig).await;
+    first.ask(2, 5_000, decide("1", "count")).await;
+    assert!(first.hear().await.is_some());
+    first.ask(3, 5_000, decide("1", "blocked")).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    // Its thread is held. It asks, does not wait for long, and has gone when it is read.
+    let mut second = second;
+    second.ask(4, 5_000, decide("1", "count")).await;
+    drop(second);
+    assert!(first.hear().await.is_some());
+    first.ask(5, 5_000, decide("1", "count")).await;
+    let reply = first.hear().await.expect("a reply");
+    match reply.outcome {
+        Outcome::Decided(decision) => assert_eq!(decision.vars["count"], "2"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]

@@ -41,6 +41,12 @@ const SLICE: Duration = Duration::from_millis(2);
 /// How many more runs than the idlest thread an organisation's own may have.
 const SLACK: u32 = 4;
 
+/// Per cent of its time from which on a thread is busy, and hands on what another has time for.
+const BUSY: u64 = 60;
+
+/// For how long a thread may be at one thing and still get new peers.
+const PROMPT: Duration = Duration::from_millis(20);
+
 /// What a run may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -219,7 +225,7 @@ impl Engine {
         // XML is the switch's own configuration: no organisation writes it.
         let whose = if call.look_up.is_some() { 0 } else { call.facts.org };
         let running = match self.bundles().find_for(whose, phase, &call.task, called) {
-            Some((bundle, entry)) => self.begin(phase, call, within, line, bundle, entry),
+            Some(found) => self.begin(phase, call, within, line, found),
             None => {
                 // A task that no bundle has is somebody's invention: it must not become a label.
                 counter!(names::POLICY_RUNS, "org" => "other", "task" => "other", "outcome" => "no_task")
@@ -248,12 +254,16 @@ impl Engine {
         let Some((bundle, entry)) = found else {
             return self.run(phase, call, within).await;
         };
+        if let Some(worker) = self.less_busy_than(home) {
+            let found = (bundle, entry);
+            return self.begin_on(Some(worker), phase, call, within, None, found).ended().await;
+        }
         let terms = self.terms();
         let limits = terms.limits;
         let most =
             self.in_hand_of_idlest().saturating_add(SLACK).min(limits.max_runs.saturating_sub(1));
         if !home.takes(org, &bundle, limits, most) {
-            return self.begin(phase, call, within, None, bundle, entry).ended().await;
+            return self.begin(phase, call, within, None, (bundle, entry)).ended().await;
         }
         let started = Instant::now();
         let until = started + terms.budget(phase).min(within);
@@ -269,7 +279,8 @@ impl Engine {
     #[must_use]
     pub fn home(&self) -> Option<Home> {
         let workers = self.inner.workers.read().unwrap_or_else(PoisonError::into_inner);
-        workers.iter().min_by_key(|worker| worker.peers()).map(Worker::home)
+        let with = workers.iter().filter(|worker| !worker.is_given_up());
+        with.min_by_key(|worker| (worker.stuck_for() > PROMPT, worker.peers())).map(Worker::home)
     }
 
     /// What is to run after this call, of the bundles that are in force now: a call keeps the
@@ -289,19 +300,31 @@ impl Engine {
         call: Arc<Call>,
         within: Duration,
         line: Option<Line>,
-        bundle: Arc<Bundle>,
-        entry: Entry,
+        found: (Arc<Bundle>, Entry),
+    ) -> Running {
+        let worker = self.choose(call.facts.org, self.terms().limits.max_runs);
+        self.begin_on(worker, phase, call, within, line, found)
+    }
+
+    /// Has that thread begin with it, of which it is one more already; `None` is none that has room.
+    fn begin_on(
+        &self,
+        worker: Option<Worker>,
+        phase: Phase,
+        call: Arc<Call>,
+        within: Duration,
+        line: Option<Line>,
+        (bundle, entry): (Arc<Bundle>, Entry),
     ) -> Running {
         let started = Instant::now();
         let terms = self.terms();
         let (budget, limits) = (terms.budget(phase).min(within), terms.limits);
         // Bounded by the bundles in force: an organisation without one of its own is the platform's.
         let counted = Some((Arc::clone(&bundle), Arc::clone(&call), phase));
-        let (org, world) = (call.facts.org, Arc::clone(&self.inner.world));
+        let world = Arc::clone(&self.inner.world);
         let run = Run::new(phase, call, bundle, world, started + budget, &terms).on(line);
         let deadline = run.deadline.clone();
-        let busy = || Failure::Busy;
-        let answer = self.choose(org, limits.max_runs).ok_or_else(busy).and_then(|worker| {
+        let answer = worker.ok_or(Failure::Busy).and_then(|worker| {
             let (reply, answer) = oneshot::channel();
             worker.send(Job { run: Arc::new(run), entry, limits, reply })?;
             Ok((answer, deadline))
@@ -322,6 +345,21 @@ impl Engine {
         Some(chosen.clone())
     }
 
+    /// A thread that has much time left where this one has little, for a run that is then its own.
+    fn less_busy_than(&self, home: &Home) -> Option<Worker> {
+        let load = home.load();
+        if load < BUSY {
+            return None;
+        }
+        let workers = self.inner.workers.read().unwrap_or_else(PoisonError::into_inner);
+        let idlest = workers.iter().min_by_key(|worker| (worker.load(), worker.in_hand()))?;
+        if idlest.load() >= load / 2 || idlest.in_hand() > SLACK {
+            return None;
+        }
+        idlest.take();
+        Some(idlest.clone())
+    }
+
     fn in_hand_of_idlest(&self) -> u32 {
         let workers = self.inner.workers.read().unwrap_or_else(PoisonError::into_inner);
         workers.iter().map(Worker::in_hand).min().unwrap_or(0)
@@ -335,12 +373,17 @@ impl Engine {
             let patience = self.terms().limits.cpu_budget * STARVED + GRACE;
             let mut workers = self.inner.workers.write().unwrap_or_else(PoisonError::into_inner);
             for (n, worker) in workers.iter_mut().enumerate() {
-                if worker.stuck_for() < patience && !worker.has_ended() {
-                    continue;
+                // One that was given up and could not be replaced: now, maybe.
+                if !worker.is_given_up() {
+                    if worker.stuck_for() < patience && !worker.has_ended() {
+                        continue;
+                    }
+                    worker.give_up();
+                    counter!(names::POLICY_ABANDONED).increment(1);
+                    tracing::error!(
+                        "a policy run holds its thread past every limit; a new one starts"
+                    );
                 }
-                worker.give_up();
-                counter!(names::POLICY_ABANDONED).increment(1);
-                tracing::error!("a policy run holds its thread past every limit; a new one starts");
                 match Worker::start(u32::try_from(n).unwrap_or(0)) {
                     Ok(new) => *worker = new,
                     Err(error) => tracing::error!(%error, "cannot start a policy thread"),
@@ -448,7 +491,7 @@ impl Hangup {
         let (org, task, id) = (call.facts.org, call.task.clone(), call.facts.call_id.clone());
         let within = Duration::from_secs(3_600);
         let (engine, call) = (&self.engine, Arc::new(call));
-        let run = engine.begin(Phase::Hangup, call, within, None, self.bundle, self.entry);
+        let run = engine.begin(Phase::Hangup, call, within, None, (self.bundle, self.entry));
         if let Err(failure) = run.ended().await {
             tracing::error!(call = id, org, task, "policy, hangup phase: {failure}");
         }

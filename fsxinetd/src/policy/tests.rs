@@ -460,6 +460,38 @@ async fn a_question_stays_where_it_was_read_unless_that_takes_another_machine_aw
 }
 
 #[tokio::test]
+async fn a_busy_thread_hands_on_what_another_has_time_for() {
+    let spin = "function decide(call)
+        local n = 0
+        for at = 1, call.org == 1 and 500000 or 1 do n = n + at % 7 end
+    end";
+    let rig =
+        Rig::with(&[("default/manifest.toml", MANIFEST), ("default/x.lua", spin)], |config| {
+            config.threads = 2
+        });
+    let home = Arc::new(rig.engine.home().expect("a thread"));
+    let ask = async |org| {
+        let facts = WireFacts { org, called: "1".to_owned(), ..WireFacts::default() };
+        let call = Arc::new(Call { facts, ..Call::default() });
+        let (engine, at) = (rig.engine.clone(), Arc::clone(&home));
+        let run =
+            async move { engine.run_at(&at, Phase::Route, call, Duration::from_secs(10)).await };
+        let outcome = home.spawn(run).await.expect("no panic").expect("fine");
+        assert_eq!(outcome.verdict, Verdict::Keep);
+    };
+    ask(2).await;
+    assert_eq!(home.organisations(), [2]);
+    // At work for most of a tenth of a second.
+    let began = Instant::now();
+    while home.load() < 60 {
+        assert!(began.elapsed() < Duration::from_secs(20), "{}", home.load());
+        ask(1).await;
+    }
+    ask(3).await;
+    assert!(!home.organisations().contains(&3), "{:?}", home.organisations());
+}
+
+#[tokio::test]
 async fn organisations_are_kept_apart() {
     let steal = "function decide()
         local mine = fsx.route{number = '1', org = 37}

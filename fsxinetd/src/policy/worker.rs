@@ -53,6 +53,8 @@ struct Shared {
     peers: AtomicU32,
     /// Milliseconds after `base` at which the thread began what it is doing; 0 while it waits.
     busy_since: AtomicU64,
+    /// What it was busy for.
+    load: Load,
     given_up: watch::Sender<bool>,
 }
 
@@ -72,12 +74,15 @@ impl Worker {
             in_hand: AtomicU32::new(0),
             peers: AtomicU32::new(0),
             busy_since: AtomicU64::new(0),
+            load: Load::default(),
             given_up: watch::Sender::new(false),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             // Timers are looked at after every slice of a busy script, not after 61 of them.
             .event_interval(1)
+            // And so is what other threads have for it: answers, records kept, new peers.
+            .global_queue_interval(1)
             .build()?;
         let inside = Inside { runtime: runtime.handle().clone(), shared, machines: Arc::default() };
         let own = inside.clone();
@@ -119,6 +124,16 @@ impl Worker {
     /// Whether it has ended by itself.
     pub(super) fn has_ended(&self) -> bool {
         self.jobs.is_closed()
+    }
+
+    /// Whether it was given up, and nobody has taken its place.
+    pub(super) fn is_given_up(&self) -> bool {
+        *self.inside.shared.given_up.borrow()
+    }
+
+    /// Per cent of its time that runs took of late.
+    pub(super) fn load(&self) -> u64 {
+        self.inside.shared.load()
     }
 
     /// Takes nothing more; what is served on it is told.
@@ -180,7 +195,12 @@ impl Home {
         limits: Limits,
     ) -> impl Future<Output = Result<Outcome, Failure>> + Send + use<> {
         self.0.shared.in_hand.fetch_add(1, Relaxed);
-        carry_out(self.0.clone(), run, entry, limits)
+        carry_out(&self.0, run, entry, limits)
+    }
+
+    /// Per cent of the thread's time that runs took of late.
+    pub(super) fn load(&self) -> u64 {
+        self.0.shared.load()
     }
 }
 
@@ -198,13 +218,15 @@ pub(super) fn label(call: &Call) -> String {
 }
 
 impl Shared {
-    fn begin(&self) {
-        let now = u64::try_from(self.base.elapsed().as_millis()).unwrap_or(u64::MAX);
+    fn begin(&self) -> Busy<'_> {
+        let began = self.base.elapsed();
+        let now = u64::try_from(began.as_millis()).unwrap_or(u64::MAX);
         self.busy_since.store(now.max(1), Relaxed);
+        Busy { shared: self, began }
     }
 
-    fn end(&self) {
-        self.busy_since.store(0, Relaxed);
+    fn load(&self) -> u64 {
+        self.load.per_cent(self.base.elapsed())
     }
 
     fn stuck_for(&self) -> Duration {
@@ -212,6 +234,62 @@ impl Shared {
             0 => Duration::ZERO,
             since => self.base.elapsed().saturating_sub(Duration::from_millis(since)),
         }
+    }
+}
+
+/// The thread is at a run, until this is dropped.
+struct Busy<'a> {
+    shared: &'a Shared,
+    began: Duration,
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        let now = self.shared.base.elapsed();
+        self.shared.load.add(now, now.saturating_sub(self.began));
+        self.shared.busy_since.store(0, Relaxed);
+    }
+}
+
+/// How busy a thread is: what its runs took in the window of time before this and in this. Questions
+/// that wait to be read are in nobody's hand, so counting those does not tell.
+#[derive(Debug, Default)]
+struct Load {
+    /// Which window is counted.
+    window: AtomicU64,
+    busy_us: AtomicU64,
+    before_us: AtomicU64,
+}
+
+impl Load {
+    const WINDOW: Duration = Duration::from_millis(100);
+
+    fn window(now: Duration) -> u64 {
+        u64::try_from(now.as_millis() / Self::WINDOW.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Adds a time that ended now. For the thread itself.
+    fn add(&self, now: Duration, busy: Duration) {
+        let (at, counted) = (Self::window(now), self.window.load(Relaxed));
+        if at != counted {
+            let before = if at == counted + 1 { self.busy_us.load(Relaxed) } else { 0 };
+            self.before_us.store(before, Relaxed);
+            self.busy_us.store(0, Relaxed);
+            self.window.store(at, Relaxed);
+        }
+        let us = u64::try_from(busy.as_micros()).unwrap_or(u64::MAX);
+        self.busy_us.fetch_add(us, Relaxed);
+    }
+
+    fn per_cent(&self, now: Duration) -> u64 {
+        let (at, counted) = (Self::window(now), self.window.load(Relaxed));
+        let busy = match at.saturating_sub(counted) {
+            0 => self.busy_us.load(Relaxed).max(self.before_us.load(Relaxed)),
+            1 => self.busy_us.load(Relaxed),
+            _ => 0,
+        };
+        let window = u64::try_from(Self::WINDOW.as_micros()).unwrap_or(u64::MAX);
+        (busy * 100 / window).min(100)
     }
 }
 
@@ -271,7 +349,7 @@ async fn work(mut queue: mpsc::UnboundedReceiver<Job>, inside: Inside) {
             return;
         }
         let Job { run, entry, limits, mut reply } = job;
-        let work = carry_out(inside.clone(), run, entry, limits);
+        let work = carry_out(&inside, run, entry, limits);
         tokio::spawn(async move {
             let work = std::pin::pin!(work);
             tokio::select! {
@@ -285,15 +363,15 @@ async fn work(mut queue: mpsc::UnboundedReceiver<Job>, inside: Inside) {
 
 /// Carries out a run that is counted as in hand.
 fn carry_out(
-    inside: Inside,
+    inside: &Inside,
     run: Arc<Run>,
     entry: Entry,
     limits: Limits,
-) -> impl Future<Output = Result<Outcome, Failure>> + Send {
+) -> impl Future<Output = Result<Outcome, Failure>> + Send + use<> {
+    let (shared, machines) = (Arc::clone(&inside.shared), Arc::clone(&inside.machines));
+    let in_hand = InHand(Arc::clone(&shared));
     let key = (run.org(), run.bundle.hash);
     let vm = inside.machines().machine(key, &run.bundle, limits);
-    let Inside { shared, machines, .. } = inside;
-    let in_hand = InHand(Arc::clone(&shared));
     // Each piece by itself: the whole would be kept beside its pieces.
     async move {
         let _in_hand = in_hand;
@@ -357,10 +435,30 @@ struct Watched<'a, F> {
 impl<F: Future> Future for Watched<'_, F> {
     type Output = F::Output;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        self.shared.begin();
-        let polled = self.work.as_mut().poll(cx);
-        self.shared.end();
-        polled
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.get_mut();
+        let _busy = this.shared.begin();
+        this.work.as_mut().poll(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_is_what_the_last_windows_say() {
+        let (load, ms) = (Load::default(), Duration::from_millis);
+        assert_eq!(load.per_cent(ms(0)), 0);
+        for n in 0..10 {
+            load.add(ms(200 + n * 10), ms(6));
+        }
+        assert_eq!((load.per_cent(ms(299)), load.per_cent(ms(300))), (60, 60));
+        // A new window has hardly begun: the one before still counts, and is then forgotten.
+        load.add(ms(301), ms(1));
+        assert_eq!(load.per_cent(ms(302)), 60);
+        assert_eq!((load.per_cent(ms(400)), load.per_cent(ms(500))), (1, 0));
+        load.add(ms(900), ms(2_000));
+        assert_eq!(load.per_cent(ms(900)), 100);
     }
 }
