@@ -121,8 +121,10 @@ fn main() {
     if let Ok(path) = std::env::var("FSX_BENCH_JSON") {
         let figures = json!({
             "deck": name, "rows": rows, "prefixes": decks.prefixes.len(), "lists": lists,
-            "build_mrows_per_s": build_rate, "first_build_mrows_per_s": first_build, "bytes_per_row": bytes_a_row,
-            "hot_ns": hot.fastest, "hot_middle_ns": hot.middle, "key_ns": key.fastest, "warm_ns": warm, "warm_ratio": warm_ratio,
+            "build_mrows_per_s": build_rate, "first_build_mrows_per_s": first_build,
+            "bytes_per_row": bytes_a_row,
+            "hot_ns": hot.fastest, "hot_middle_ns": hot.middle, "key_ns": key.fastest,
+            "warm_ns": warm, "warm_ratio": warm_ratio,
             "cold_ns": cold, "dram_ns": dram, "cold_ratio": cold_ratio,
         });
         std::fs::write(&path, format!("{figures:#}\n")).expect("FSX_BENCH_JSON can be written");
