@@ -209,8 +209,11 @@ async fn accept(
         let aside = aside.clone();
         connections.spawn(async move {
             gauge!(names::DECIDE_CONNECTIONS).increment(1.0);
-            if let Err(error) = attend_at_home(stream, config, rooms, aside, shutdown).await {
-                tracing::error!(%error, "decision socket: a connection cannot be served");
+            let said = Arc::clone(&rooms);
+            if let Err(error) = attend_at_home(stream, config, rooms, aside, shutdown).await
+                && let Some(more) = said.quiet.say("serve")
+            {
+                tracing::error!(%error, more, "decision socket: a connection cannot be served");
             }
             gauge!(names::DECIDE_CONNECTIONS).decrement(1.0);
             drop(slot);

@@ -44,7 +44,7 @@ const SLACK: u32 = 4;
 /// Per cent of its time from which on a thread is busy, and hands on what another has time for.
 const BUSY: u64 = 60;
 
-/// For how long a thread may be at one thing and still get new peers.
+/// For how long a thread may be at one thing and still get new peers, and what others hand on.
 const PROMPT: Duration = Duration::from_millis(20);
 
 /// What a run may use.
@@ -352,7 +352,9 @@ impl Engine {
             return None;
         }
         let workers = self.inner.workers.read().unwrap_or_else(PoisonError::into_inner);
-        let idlest = workers.iter().min_by_key(|worker| (worker.load(), worker.in_hand()))?;
+        // One that is held shows no load until it comes back.
+        let prompt = workers.iter().filter(|worker| worker.stuck_for() <= PROMPT);
+        let idlest = prompt.min_by_key(|worker| (worker.load(), worker.in_hand()))?;
         if idlest.load() >= load / 2 || idlest.in_hand() > SLACK {
             return None;
         }
@@ -374,7 +376,8 @@ impl Engine {
             let mut workers = self.inner.workers.write().unwrap_or_else(PoisonError::into_inner);
             for (n, worker) in workers.iter_mut().enumerate() {
                 // One that was given up and could not be replaced: now, maybe.
-                if !worker.is_given_up() {
+                let newly = !worker.is_given_up();
+                if newly {
                     if worker.stuck_for() < patience && !worker.has_ended() {
                         continue;
                     }
@@ -386,7 +389,8 @@ impl Engine {
                 }
                 match Worker::start(u32::try_from(n).unwrap_or(0)) {
                     Ok(new) => *worker = new,
-                    Err(error) => tracing::error!(%error, "cannot start a policy thread"),
+                    Err(error) if newly => tracing::error!(%error, "cannot start a policy thread"),
+                    Err(_) => {}
                 }
             }
         }

@@ -448,47 +448,66 @@ async fn a_question_stays_where_it_was_read_unless_that_takes_another_machine_aw
     let home = Arc::new(rig.engine.home().expect("a thread"));
     // Of two threads, odd organisations have the second.
     for (org, there) in [(1, vec![1]), (3, vec![1]), (1, vec![1])] {
-        let facts = WireFacts { org, called: "1".to_owned(), ..WireFacts::default() };
-        let call = Arc::new(Call { facts, ..Call::default() });
-        let (engine, at) = (rig.engine.clone(), Arc::clone(&home));
-        let run =
-            async move { engine.run_at(&at, Phase::Route, call, Duration::from_secs(10)).await };
-        let outcome = home.spawn(run).await.expect("no panic").expect("fine");
-        assert_eq!(outcome.verdict, Verdict::Keep);
+        ask_at(&rig, &home, org).await;
         assert_eq!(home.organisations(), there, "after one of organisation {org}");
+    }
+}
+
+/// A question of the organisation that was read there, to which the policy says nothing.
+async fn ask_at(rig: &Rig, home: &Arc<super::Home>, org: u32) {
+    let facts = WireFacts { org, called: "1".to_owned(), ..WireFacts::default() };
+    let call = Arc::new(Call { facts, ..Call::default() });
+    let (engine, at) = (rig.engine.clone(), Arc::clone(home));
+    let run = async move { engine.run_at(&at, Phase::Route, call, Duration::from_secs(10)).await };
+    let outcome = home.spawn(run).await.expect("no panic").expect("fine");
+    assert_eq!(outcome.verdict, Verdict::Keep);
+}
+
+/// Two threads, on which organisation 1 computes and organisation 9 blocks its own for a second.
+fn busy_rig() -> Rig {
+    let script = "function decide(call)
+        if call.org == 9 then fsx.block(1000) end
+        local n = 0
+        for at = 1, call.org == 1 and 500000 or 1 do n = n + at % 7 end
+    end";
+    Rig::with(&[("default/manifest.toml", MANIFEST), ("default/x.lua", script)], |config| {
+        config.threads = 2;
+    })
+}
+
+/// Has organisation 1 compute until the thread counts as busy: for most of a tenth of a second.
+async fn keep_busy(rig: &Rig, home: &Arc<super::Home>) {
+    let began = Instant::now();
+    while home.load() < 60 {
+        assert!(began.elapsed() < Duration::from_secs(20), "{}", home.load());
+        ask_at(rig, home, 1).await;
     }
 }
 
 #[tokio::test]
 async fn a_busy_thread_hands_on_what_another_has_time_for() {
-    let spin = "function decide(call)
-        local n = 0
-        for at = 1, call.org == 1 and 500000 or 1 do n = n + at % 7 end
-    end";
-    let rig =
-        Rig::with(&[("default/manifest.toml", MANIFEST), ("default/x.lua", spin)], |config| {
-            config.threads = 2
-        });
+    let rig = busy_rig();
     let home = Arc::new(rig.engine.home().expect("a thread"));
-    let ask = async |org| {
-        let facts = WireFacts { org, called: "1".to_owned(), ..WireFacts::default() };
-        let call = Arc::new(Call { facts, ..Call::default() });
-        let (engine, at) = (rig.engine.clone(), Arc::clone(&home));
-        let run =
-            async move { engine.run_at(&at, Phase::Route, call, Duration::from_secs(10)).await };
-        let outcome = home.spawn(run).await.expect("no panic").expect("fine");
-        assert_eq!(outcome.verdict, Verdict::Keep);
-    };
-    ask(2).await;
+    ask_at(&rig, &home, 2).await;
     assert_eq!(home.organisations(), [2]);
-    // At work for most of a tenth of a second.
-    let began = Instant::now();
-    while home.load() < 60 {
-        assert!(began.elapsed() < Duration::from_secs(20), "{}", home.load());
-        ask(1).await;
-    }
-    ask(3).await;
+    keep_busy(&rig, &home).await;
+    ask_at(&rig, &home, 3).await;
     assert!(!home.organisations().contains(&3), "{:?}", home.organisations());
+}
+
+#[tokio::test]
+async fn a_busy_thread_hands_nothing_to_one_that_is_held() {
+    let rig = busy_rig();
+    let home = Arc::new(rig.engine.home().expect("a thread"));
+    let facts = WireFacts { org: 9, called: "1".to_owned(), ..WireFacts::default() };
+    let call = Arc::new(Call { facts, ..Call::default() });
+    let held = tokio::spawn(rig.engine.run(Phase::Route, call, Duration::from_secs(10)));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    keep_busy(&rig, &home).await;
+    assert!(!held.is_finished(), "too slow to show anything");
+    ask_at(&rig, &home, 3).await;
+    assert!(home.organisations().contains(&3), "{:?}", home.organisations());
+    held.await.expect("no panic").expect("fine");
 }
 
 #[tokio::test]
