@@ -12,10 +12,6 @@ const MIN_RATE: f64 = 0.97;
 /// Most that half of the local decisions may take, in microseconds.
 const MAX_MEDIAN_US: f64 = 10.0;
 
-/// Most that `fsx` may grow by in the second half of a run, beyond what `static` grows by, in KiB: what is
-/// kept of a call and never given back would be far more after a thousand of them.
-const MAX_GROWTH_KIB: i64 = 2048;
-
 /// A histogram: the upper end of each bucket, in microseconds (`None` for the last), and its count.
 pub(crate) type Buckets = Vec<(Option<f64>, u64)>;
 
@@ -74,7 +70,8 @@ impl Figures {
             (0..self.names.len()).map(|variant| site.memory_kib(variant)).collect();
     }
 
-    /// By how much a variant's switch has grown since then, in KiB.
+    /// By how much a variant's switch has grown since then, in KiB. Shown, not judged: one that has no fsx
+    /// in it goes up and down by megabytes too. What is never given back is what `memory_checked` sees.
     fn growth_kib(&self, variant: usize) -> i64 {
         let [half, end] = &self.memory_kib;
         let at = |all: &[u64]| all.get(variant).map_or(0, |&kib| kib as i64);
@@ -82,8 +79,17 @@ impl Figures {
     }
 
     /// Takes down what the modules counted of themselves.
+    ///
+    /// # Panics
+    /// When a call took more than one attempt: it would be compared with one that took one.
     pub(crate) fn inside(&mut self, site: &Site) {
         let all = 0..self.names.len();
+        for variant in all.clone() {
+            if variant > 0 {
+                let calls = Some(u64::from(self.calls(variant)));
+                assert_eq!(site.attempts(variant), calls, "attempts of {}", self.names[variant]);
+            }
+        }
         self.decisions = all.clone().map(|variant| site.decisions(variant)).collect();
         self.memory_kib[1] = all.map(|variant| site.memory_kib(variant)).collect();
     }
@@ -139,8 +145,7 @@ impl Figures {
     pub(crate) fn within_limits(&self) -> bool {
         let rate = self.against(0.5, 1, Round::rate) >= MIN_RATE;
         let decision = self.decided_under(1, 0.5).is_some_and(|us| us <= MAX_MEDIAN_US);
-        let growth = self.growth_kib(1) - self.growth_kib(0) <= MAX_GROWTH_KIB;
-        rate && decision && growth
+        rate && decision
     }
 
     /// Everything, for machines.
@@ -183,7 +188,6 @@ impl Figures {
             "limits": {
                 "rate_against_static": MIN_RATE,
                 "decision_median_us": MAX_MEDIAN_US,
-                "growth_beyond_static_kib": MAX_GROWTH_KIB,
             },
             "within_limits": self.within_limits(),
             "variants": variants,
@@ -242,8 +246,7 @@ impl fmt::Display for Figures {
         let word = if self.within_limits() { "within" } else { "OUTSIDE" };
         write!(
             f,
-            "{word} our limits: fsx at {MIN_RATE} of static or better, half of the decisions under {MAX_MEDIAN_US} us, \
-             no growth in the second half beyond that of static"
+            "{word} our limits: fsx at {MIN_RATE} of static or better, half of the decisions under {MAX_MEDIAN_US} us"
         )
     }
 }

@@ -53,14 +53,16 @@ const STATIC: &str = r#"<context name="bench">
   </extension>
 </context>"#;
 
-/// Beginnings of numbers that somebody in the demonstration deck sells, and how many digits follow.
+/// Beginnings of numbers that somebody in the demonstration deck sells, and how many digits follow. All
+/// go first to a gateway that takes PCMA: SIPp speaks nothing else, and a second attempt would be
+/// counted against fsx.
 const STEMS: [(&str, u32); 8] = [
     ("07700900", 3),
     ("020794600", 2),
     ("0161496000", 1),
     ("00331560", 5),
     ("00493012", 6),
-    ("00121255501", 2),
+    ("0035318010", 3),
     ("0061255501", 3),
     ("003461234", 4),
 ];
@@ -199,6 +201,12 @@ impl Site {
         )
     }
 
+    /// Attempts that the module counted since then; `None` for a switch without fsx.
+    pub(crate) fn attempts(&self, variant: usize) -> Option<u64> {
+        let count = |status: &Value| status["counters"]["attempts"].as_u64();
+        Some(count(&status(&self.variants[variant]))? - count(self.before.get(variant)?)?)
+    }
+
     /// Most memory of each switch, in KiB.
     pub(crate) fn memory_kib(&self, variant: usize) -> u64 {
         let status = format!("/proc/{}/status", self.variants[variant].switch.pid());
@@ -278,6 +286,9 @@ fn numbers(daemon: &Daemon) -> Vec<String> {
     assert_eq!(answers.lines().count(), numbers.len());
     for (number, answer) in numbers.iter().zip(answers.lines()) {
         assert!(answer.contains("\"decision\":\"route\""), "nobody sells {number}: {answer}");
+        let answer: Value = serde_json::from_str(answer).expect("JSON");
+        let codec = &answer["routes"][0]["vars"]["absolute_codec_string"];
+        assert!(codec.is_null() || codec == "PCMA", "{number}: the carrier here has no {codec}");
     }
     numbers
 }
