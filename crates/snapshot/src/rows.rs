@@ -3,6 +3,8 @@
 //! Columns keep their names in the doc of each field. Texts stay texts (money above all), so that
 //! the builder can name what is wrong with them; a feed never has to judge.
 
+use crate::Lost;
+
 /// All rows of one build. Missing tables are empty vectors.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
@@ -36,6 +38,9 @@ pub struct Rows {
     pub emergency_gateways: Vec<(String, u32, i32)>,
     /// `NormaliseRules`.
     pub normalise_rules: Vec<NormaliseRow>,
+    /// Rows of whichever table that could not even be held. They count as lost, and may have been all
+    /// that a carrier had.
+    pub unread: Vec<Lost>,
 }
 
 /// `FxRates`.

@@ -5,7 +5,9 @@
 //!   "something in the file", health included.
 //! - MariaDB keeps `UPDATE_TIME` of each InnoDB table in memory: one small query, no scan. It is
 //!   forgotten when the server restarts, which also ends our connection, and is exact to the second
-//!   only, so a table that changed within the last two seconds counts as changed again next time.
+//!   only, so a table that changed within the last two seconds counts as changed again next time. A table
+//!   that was swapped for another brings that one's times, of which the time it was made is never
+//!   forgotten.
 //!
 //! Both say "maybe" at worst: then everything is read once and its fingerprint compared with that of
 //! the last build (see [`super::Read::fingerprint`]), and nothing is built where they are equal. A
@@ -40,7 +42,8 @@ pub(super) async fn stamp(conn: &mut Conn) -> Result<Stamp, DbError> {
     }
     let names: Vec<String> = tables::ALL.iter().map(|t| format!("'{}'", t.table)).collect();
     let sql = format!(
-        "SELECT TABLE_NAME, UPDATE_TIME, UPDATE_TIME >= NOW() - INTERVAL 2 SECOND \
+        "SELECT TABLE_NAME, CONCAT_WS('/', UPDATE_TIME, CREATE_TIME, AUTO_INCREMENT, DATA_LENGTH), \
+         UPDATE_TIME >= NOW() - INTERVAL 2 SECOND \
          FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() \
          AND TABLE_NAME IN ({}) ORDER BY TABLE_NAME",
         names.join(", ")

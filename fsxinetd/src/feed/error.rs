@@ -16,10 +16,10 @@ pub enum FeedError {
     /// The data would make a worse snapshot than the one in force.
     #[error("build refused: {0}")]
     Build(BuildError),
-    /// The tables have become empty.
+    /// What routes calls has become empty.
     #[error(
-        "build refused: there are no {what} in the tables, and {path} has some: every call would be \
-         refused. Take the file away to publish nothing",
+        "build refused: there are no {what} any more, and {path} has some: calls would be refused. Take \
+         the file away to publish it all the same",
         path = path.display()
     )]
     Nothing {
@@ -27,6 +27,15 @@ pub enum FeedError {
         what: &'static str,
         /// The snapshot in place, which stays.
         path: PathBuf,
+    },
+    /// What the last build read is not there any more, or not ours to see.
+    #[error(
+        "build refused: the database has no {what} any more, and what it said would be forgotten. Put it \
+         back, or the grant on it; `fsxinetd db check` tells what is missing"
+    )]
+    Gone {
+        /// A table, or a column as `Numbers.OrgID`; several with commas.
+        what: String,
     },
     /// What was built cannot be opened: a fault in fsx.
     #[error("the new snapshot cannot be read back: {0}")]

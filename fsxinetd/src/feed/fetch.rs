@@ -58,6 +58,12 @@ struct Validators {
     modified: Option<HeaderValue>,
 }
 
+impl Validators {
+    fn is_none(&self) -> bool {
+        self.etag.is_none() && self.modified.is_none()
+    }
+}
+
 /// Fetches one file again and again.
 pub(crate) struct Fetcher {
     source: Source,
@@ -149,6 +155,9 @@ impl Fetcher {
         let request = request.body(Empty::new()).map_err(|e| e.to_string())?;
         let response = self.client.request(request).await.map_err(|e| chain(&e))?;
         match response.status() {
+            StatusCode::NOT_MODIFIED if self.kept.is_none() => {
+                Err("the server says 304 Not Modified to a request without a condition".to_owned())
+            }
             StatusCode::NOT_MODIFIED => Ok(None),
             StatusCode::OK => self.body(response).await.map(Some),
             status => Err(format!("the server says {status}")),
@@ -361,6 +370,8 @@ mod tests {
             (Says::File(b"<html>not here</html>".to_vec(), "\"c\""), "not a routing snapshot"),
             (Says::File(flipped, "\"d\""), "damaged"),
             (Says::File(snapshot(6, 999), "\"e\""), "older"),
+            (Says::File(snapshot(6, 1000), "\"e\""), "older"),
+            (Says::Status("304 Not Modified"), "304"),
             (Says::File(snapshot(7, 1001), "\"f\""), "is in force, and is another"),
             (Says::Endless, "larger than 1 MiB"),
             (Says::Slow, "not whole within"),

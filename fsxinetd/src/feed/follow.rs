@@ -1,6 +1,7 @@
 //! Health and spend, followed on a connection of their own: a build that takes its time must not
 //! keep a dead gateway in the plans.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use tracing::{debug, info, warn};
@@ -67,6 +68,7 @@ async fn session(
     let mut conn = Conn::open(url, Access::ReadOnly, settings.connect_timeout).await?;
     let (mut schema, mut looked_at) = (Schema::read(&mut conn).await?, Instant::now());
     let mut seen: Option<Stamp> = None;
+    let mut said: BTreeSet<String> = BTreeSet::new();
     loop {
         same_file(url, file)?;
         // Whoever makes the database may not have been done when we came: tables that were not there
@@ -89,9 +91,13 @@ async fn session(
         if let Some(live) = published.table()
             && stamp.as_ref().is_none_or(|now| now.moved_since(seen.as_ref()))
         {
-            for line in told.rows.refresh(&mut conn, &schema, &live).await? {
+            let wrong = told.rows.refresh(&mut conn, &schema, &live).await?;
+            let wrong: BTreeSet<String> = wrong.into_iter().collect();
+            // Once for as long as it is so.
+            for line in wrong.difference(&said) {
                 warn!("{line}");
             }
+            said = wrong;
             seen = stamp;
         }
         if *rounds == 0 {

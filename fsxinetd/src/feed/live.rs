@@ -20,9 +20,7 @@ pub(super) struct LiveRows {
 impl LiveRows {
     /// Whether both tables can be read.
     pub(super) fn has_all(schema: &Schema) -> bool {
-        ["CarrierGatewayHealth", "WholesaleCallCostCache"]
-            .iter()
-            .all(|name| Table::named(name).is_some_and(|table| schema.readable(table)))
+        readable(schema, HEALTH) && readable(schema, SPEND)
     }
 
     /// Reads both tables and brings the live table to what they say. Gives what is wrong with rows,
@@ -36,6 +34,25 @@ impl LiveRows {
         let mut wrong = Vec::new();
         let health = read_health(conn, schema, &mut wrong).await?;
         let spend = read_spend(conn, schema, &mut wrong).await?;
+        if !readable(schema, SPEND) && !self.spend.is_empty() {
+            wrong.push(format!("{SPEND} is not there any more, or not ours to see: spend stays"));
+        } else {
+            self.spend(spend, live, &mut wrong);
+        }
+        if !readable(schema, HEALTH) && !self.health.is_empty() {
+            wrong.push(format!("{HEALTH} is not there any more, or not ours to see: health stays"));
+        } else {
+            self.health(health, live, &mut wrong);
+        }
+        Ok(wrong)
+    }
+
+    fn health(
+        &mut self,
+        health: BTreeMap<(u32, String), bool>,
+        live: &LiveTable,
+        wrong: &mut Vec<String>,
+    ) {
         if !self.begun {
             // A table left by an earlier run may know gateways that the database has forgotten.
             for row in live.health() {
@@ -55,17 +72,32 @@ impl LiveRows {
                 ));
             }
         }
-        for org in self.spend.keys().filter(|org| !spend.contains_key(org)) {
+        self.health = health;
+    }
+
+    fn spend(
+        &mut self,
+        spend: BTreeMap<u32, Option<Nano>>,
+        live: &LiveTable,
+        wrong: &mut Vec<String>,
+    ) {
+        let mut now = BTreeMap::new();
+        for (org, cost) in spend {
+            // One that cannot be read must not open a limit: the last that is known stays, and where none
+            // is, every limit is reached.
+            let known = || self.spend.get(&org).copied().or_else(|| live.spend(org));
+            now.insert(org, cost.or_else(known).unwrap_or(Nano(i64::MAX)));
+        }
+        for org in self.spend.keys().filter(|org| !now.contains_key(org)) {
             live.forget_spend(*org);
         }
-        for (org, cost) in &spend {
+        for (org, cost) in &now {
             // What the switches have added since is not lost by being told the same again.
             if self.spend.get(org) != Some(cost) && !live.set_spend(*org, *cost) {
                 wrong.push(format!("spend of organisation {org} cannot be kept: no room"));
             }
         }
-        (self.health, self.spend) = (health, spend);
-        Ok(wrong)
+        self.spend = now;
     }
 
     /// Gateways and organisations known, for the log.
@@ -83,7 +115,8 @@ pub struct TableLive {
 }
 
 impl TableLive {
-    /// Reads both tables; rows that make no sense are left out.
+    /// Reads both tables; rows that make no sense are left out, but for a cost: then every limit is
+    /// reached.
     ///
     /// # Errors
     /// [`DbError`].
@@ -92,7 +125,11 @@ impl TableLive {
         let mut wrong = Vec::new();
         Ok(Self {
             health: read_health(conn, &schema, &mut wrong).await?,
-            spend: read_spend(conn, &schema, &mut wrong).await?,
+            spend: read_spend(conn, &schema, &mut wrong)
+                .await?
+                .into_iter()
+                .map(|(org, cost)| (org, cost.unwrap_or(Nano(i64::MAX))))
+                .collect(),
         })
     }
 }
@@ -112,13 +149,21 @@ impl LiveView for TableLive {
     }
 }
 
+/// The tables that are followed.
+const HEALTH: &str = "CarrierGatewayHealth";
+const SPEND: &str = "WholesaleCallCostCache";
+
+fn readable(schema: &Schema, table: &str) -> bool {
+    Table::named(table).is_some_and(|table| schema.readable(table))
+}
+
 async fn read_health(
     conn: &mut Conn,
     schema: &Schema,
     wrong: &mut Vec<String>,
 ) -> Result<BTreeMap<(u32, String), bool>, DbError> {
     let mut all = BTreeMap::new();
-    if !Table::named("CarrierGatewayHealth").is_some_and(|table| schema.readable(table)) {
+    if !readable(schema, HEALTH) {
         return Ok(all);
     }
     let sql = "SELECT ID, DataCentre, Healthy FROM CarrierGatewayHealth";
@@ -134,13 +179,15 @@ async fn read_health(
     Ok(all)
 }
 
+/// What each organisation has spent; `None` where a row of its own cannot be read.
 async fn read_spend(
     conn: &mut Conn,
     schema: &Schema,
     wrong: &mut Vec<String>,
-) -> Result<BTreeMap<u32, Nano>, DbError> {
+) -> Result<BTreeMap<u32, Option<Nano>>, DbError> {
     let mut newest: BTreeMap<u32, (i64, Nano)> = BTreeMap::new();
-    if !Table::named("WholesaleCallCostCache").is_some_and(|table| schema.readable(table)) {
+    let mut unread = BTreeSet::new();
+    if !readable(schema, SPEND) {
         return Ok(BTreeMap::new());
     }
     let time = if schema.has("WholesaleCallCostCache", "Time") { "Time" } else { "NULL" };
@@ -155,13 +202,15 @@ async fn read_spend(
                 words(cell(1)),
                 words(cell(2))
             ));
+            unread.extend(org);
             continue;
         };
         // Where the table keeps a history the latest row is the sum so far.
         let seen = newest.entry(org).or_insert((at, cost));
         *seen = (*seen).max((at, cost));
     }
-    Ok(newest.into_iter().map(|(org, (_, cost))| (org, cost)).collect())
+    let newest = newest.into_iter().map(|(org, (_, cost))| (org, Some(cost)));
+    Ok(newest.chain(unread.into_iter().map(|org| (org, None))).collect())
 }
 
 /// Every column as text, where the engine does not give it so by itself.

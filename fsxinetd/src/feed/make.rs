@@ -1,10 +1,10 @@
 //! Rows to a verified snapshot in memory.
 
 use fsx_core::Country;
-use fsx_snapshot::{BuildError, BuildSettings, Built, Snapshot, build};
+use fsx_snapshot::{BuildSettings, Built, Snapshot, build};
 
+use super::FeedError;
 use super::read::{Read, ReadSettings};
-use super::{FeedError, count};
 
 /// What a build is made with.
 #[derive(Clone, Debug)]
@@ -77,40 +77,8 @@ pub fn make(
         max_lost_share: settings.max_lost_share,
         ..BuildSettings::default()
     };
-    // Rows lost in reading count like those lost in building.
-    let lost = read.lost.len() as u64;
-    let all = count(&read.rows) + lost;
-    if lost as f64 > settings.max_lost_share * all as f64 {
-        let first = read.lost.first().cloned();
-        return Err(FeedError::Build(BuildError::LostTooMuch { lost, of: all, first }));
-    }
-    refuse_lost_gateways(read)?;
-    let mut built = build(&read.rows, &settings).map_err(FeedError::Build)?;
-    built.report.rows_in += lost;
-    built.report.lost_rows += lost;
-    built.report.lost.splice(0..0, read.lost.iter().cloned());
+    let built = build(&read.rows, &settings).map_err(FeedError::Build)?;
     let snapshot = Snapshot::open(&built.bytes).map_err(FeedError::Open)?;
     snapshot.verify().map_err(FeedError::Verify)?;
     Ok(built)
-}
-
-/// A gateway that could not be read does not say whose it was: where a carrier has bands and no gateway
-/// row at all, it was its own, and the carrier would be gone (the contract refuses that).
-fn refuse_lost_gateways(read: &Read) -> Result<(), FeedError> {
-    let Some(first) = read.lost.iter().find(|lost| lost.table == "CarrierGateway") else {
-        return Ok(());
-    };
-    let rows = &read.rows;
-    let routes = |kind: &str| kind.trim().eq_ignore_ascii_case("route");
-    let carriers = rows.carriers.iter().filter(|carrier| carrier.enabled && routes(&carrier.kind));
-    for carrier in carriers {
-        // What somebody has disabled is something: that carrier rests.
-        let has_gateway = rows.gateways.iter().any(|gateway| gateway.carrier_id == carrier.id);
-        let has_band = rows.bands.iter().any(|band| band.enabled && band.carrier_id == carrier.id);
-        if has_band && !has_gateway {
-            let (id, name, first) = (carrier.id, carrier.name.clone(), Some(first.clone()));
-            return Err(FeedError::Build(BuildError::LostCarrier { id, name, first }));
-        }
-    }
-    Ok(())
 }

@@ -18,6 +18,7 @@ mod error;
 pub(crate) mod fetch;
 mod follow;
 mod live;
+mod loss;
 mod make;
 mod periods;
 mod place;
@@ -27,6 +28,8 @@ mod run;
 mod table;
 mod tables;
 #[cfg(test)]
+mod loss_tests;
+#[cfg(test)]
 mod tests;
 pub(crate) mod text;
 
@@ -34,8 +37,9 @@ pub use error::FeedError;
 pub use fetch::source_address;
 pub use live::TableLive;
 pub use make::{MakeSettings, make};
+pub use loss::leaves_something;
 pub use publish::{
-    leaves_something, load, next_generation, publish, read_whole, replaceable, write_file,
+    load, next_generation, publish, read_whole, replaceable, turn, write_file,
 };
 pub use read::{Progress, Read, ReadSettings, count, read};
 pub use run::{Feed, FeedSettings, FeedStatus};

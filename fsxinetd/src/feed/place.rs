@@ -36,7 +36,8 @@ pub(super) async fn keep(path: PathBuf, in_force: InForce) {
     // The file that was looked at last and found sound, and what was written again, if that was.
     let mut sound: Option<Id> = None;
     let mut written: Option<Arc<Snapshot<Vec<u8>>>> = None;
-    let mut said = String::new();
+    // The error's text names a new file each time, so it is no mark of what was said.
+    let mut said = false;
     loop {
         every.tick().await;
         let Some(snapshot) = in_force.borrow().clone() else { continue };
@@ -45,7 +46,7 @@ pub(super) async fn keep(path: PathBuf, in_force: InForce) {
         // One that was published while we wrote the one before it would be lost under ours.
         let outdated = written.as_ref().is_some_and(|ours| !Arc::ptr_eq(ours, &snapshot));
         if same && !outdated {
-            said.clear();
+            said = false;
             continue;
         }
         let (at, bytes) = (path.clone(), snapshot.clone());
@@ -62,12 +63,13 @@ pub(super) async fn keep(path: PathBuf, in_force: InForce) {
         match looked.await {
             Ok(Ok(None)) => (sound, written) = (now, None),
             Ok(Ok(Some(why))) => {
+                said = false;
                 warn!("snapshot {}: {why}; written again", path.display());
                 (sound, written) = (id(&path), Some(snapshot));
             }
-            Ok(Err(error)) if said != error.to_string() => {
-                said = error.to_string();
-                warn!("the snapshot cannot be written again: {said}");
+            Ok(Err(error)) if !said => {
+                said = true;
+                warn!("the snapshot cannot be written again: {error}");
             }
             Ok(Err(_)) => {}
             Err(error) => warn!("the snapshot: {error}"),

@@ -4,15 +4,16 @@
 //! file beside it, are forced to disk, and take the name in one step; the folder is forced too; only
 //! then does the live table name the new generation.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use fsx_core::data::RoutingData;
 use fsx_live::LiveTable;
-use fsx_snapshot::{OpenError, Report, Snapshot};
+use fsx_snapshot::{OpenError, Snapshot};
 
 use super::FeedError;
 
@@ -31,8 +32,7 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), FeedError> {
     let new = PathBuf::from(name);
     let result = write_new(&new, bytes).and_then(|()| {
         fs::rename(&new, path).map_err(io("rename into place", path))?;
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
+        let folder = folder_of(path);
         File::open(folder)
             .and_then(|folder| folder.sync_all())
             .map_err(io("force to disk the folder", folder))
@@ -134,27 +134,42 @@ pub fn replaceable(path: &Path) -> Result<(), String> {
     }
 }
 
-/// Whether the tables route nothing any more where the file in place does. Tables that are being
-/// loaded anew look like that for a moment, and every call would be refused.
+/// How long somebody else who builds for the same path is waited for.
+const OTHERS_BUILD: Duration = Duration::from_secs(60);
+
+/// Held from choosing a generation until its file is in place: two builders of one file must not give one
+/// generation to two files. Given back when dropped.
+#[derive(Debug)]
+pub struct Turn {
+    _folder: Option<File>,
+}
+
+/// Waits for the turn to build for `path`. Blocks.
 ///
 /// # Errors
-/// [`FeedError::Nothing`].
-pub fn leaves_something(path: &Path, report: &Report) -> Result<(), FeedError> {
-    let counts = [
-        ("carriers", u64::from(report.carriers)),
-        ("numbers", report.numbers),
-        ("rates", u64::from(report.rates)),
-        ("gateways", u64::from(report.gateways)),
-    ];
-    let Some((what, _)) = counts.into_iter().find(|(_, count)| *count == 0) else { return Ok(()) };
-    let Ok(Some(old)) = load(path) else { return Ok(()) };
-    let had = |section: &str| old.section_rows().any(|(name, rows, _)| name == section && rows > 0);
-    // Numbers have no rows of their own in the file: where there are two lists, there were some.
-    let lists = old.section_rows().any(|(name, rows, _)| name == "offers" && rows > 8);
-    if had("carriers") && had("rates") && had("gateways") && (lists || had("private numbers")) {
-        return Err(FeedError::Nothing { what, path: path.to_owned() });
+/// [`FeedError::Io`] when others take more than a minute.
+pub fn turn(path: &Path) -> Result<Turn, FeedError> {
+    // The folder itself: no file that stays behind. Where there is none, writing tells.
+    let Ok(folder) = File::open(folder_of(path)) else { return Ok(Turn { _folder: None }) };
+    let began = Instant::now();
+    loop {
+        match folder.try_lock() {
+            Ok(()) => return Ok(Turn { _folder: Some(folder) }),
+            // A file system that has no locks.
+            Err(TryLockError::Error(_)) => return Ok(Turn { _folder: None }),
+            Err(TryLockError::WouldBlock) if began.elapsed() < OTHERS_BUILD => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(TryLockError::WouldBlock) => {
+                let source = std::io::Error::other("another build for it has not ended");
+                return Err(io("build for", path)(source));
+            }
+        }
     }
-    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The generation that comes after everything that is known.

@@ -4,6 +4,8 @@
 //! what cannot even be held (an ID that is no number, a date that is none) is left out here, and
 //! named in the same way.
 
+use std::collections::BTreeSet;
+
 use fsx_snapshot::Lost;
 use fsx_snapshot::rows::{PeriodRow, Rows};
 
@@ -27,8 +29,8 @@ pub struct ReadSettings {
 pub struct Read {
     /// For the builder.
     pub rows: Rows,
-    /// Rows that could not be held.
-    pub lost: Vec<Lost>,
+    /// Tables and columns that are read as their defaults, because they are not there or not ours to see.
+    pub lacking: BTreeSet<String>,
     /// Currencies whose exchange rate is too old.
     pub stale_fx: Vec<String>,
     /// Of everything read; equal to that of the last read when nothing has changed.
@@ -81,7 +83,7 @@ pub async fn read(
             return Err(DbError::NoColumn { table: table.name, column });
         }
     }
-    let mut read = Read::default();
+    let mut read = Read { lacking: schema.lacking(), ..Read::default() };
     let mut print = Print::default();
     // After an error the connection is in an unknown state; whoever owns it opens another.
     conn.begin_read().await?;
@@ -128,7 +130,7 @@ async fn one(
             print.cell(*cell);
         }
         if let Err((id, reason)) = take(read, settings, &cells[..columns.len()]) {
-            read.lost.push(Lost { table: name, id, reason });
+            read.rows.unread.push(Lost { table: name, id, reason });
         }
         count += 1;
         if count.is_multiple_of(65_536) {
@@ -180,7 +182,7 @@ fn resolve_periods(read: &mut Read, settings: &ReadSettings) {
             periods::resolve(&hours, begin, settings.horizon_end, &mut resolved[at].1)
         {
             let reason = format!("{name}: {reason}");
-            read.lost.push(Lost { table: "Periods", id: 0, reason });
+            read.rows.unread.push(Lost { table: "Periods", id: 0, reason });
         }
     }
     read.rows.periods = resolved
@@ -204,7 +206,8 @@ pub fn count(rows: &Rows) -> u64 {
         + rows.dialling_rules.len()
         + rows.emergency_numbers.len()
         + rows.emergency_gateways.len()
-        + rows.normalise_rules.len()) as u64
+        + rows.normalise_rules.len()
+        + rows.unread.len()) as u64
 }
 
 /// A running fingerprint of every cell read. It guards against nobody, so a fast mix is enough.

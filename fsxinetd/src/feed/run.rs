@@ -1,5 +1,6 @@
 //! The loop of the daemon.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,10 +17,9 @@ use super::changes::{self, Stamp};
 use super::fetch::{Fetcher, Source};
 use super::follow::follow;
 use super::place;
+use super::loss::{leaves_something, of_the_owner};
 use super::table::{Emptied, keep};
-use super::{
-    FeedError, MakeSettings, leaves_something, load, make, next_generation, publish, read,
-};
+use super::{FeedError, MakeSettings, load, make, next_generation, publish, read, turn};
 use crate::config::{Config, UnusablePrefix};
 use crate::db::{Access, Conn, DbError, DbUrl};
 use crate::published::{Published, PublishedHandle};
@@ -125,6 +125,8 @@ pub struct Feed {
     rebuild: Arc<Notify>,
     generation: u64,
     fingerprint: Option<u64>,
+    /// What the database lacked when the last snapshot was built from it.
+    lacking: Option<BTreeSet<String>>,
     snapshot: Option<(Arc<Snapshot<Vec<u8>>>, u64)>,
     in_force: watch::Sender<Option<Arc<Snapshot<Vec<u8>>>>>,
     clock: Clock,
@@ -172,6 +174,7 @@ impl Feed {
             rebuild: Arc::default(),
             generation: 0,
             fingerprint: None,
+            lacking: None,
             snapshot: None,
             in_force: watch::Sender::new(None),
             clock: Arc::new(SystemTime::now),
@@ -252,6 +255,8 @@ impl Feed {
             }
             warn!(pause_ms = pause.as_millis() as u64, "the feed waits: {error}");
             self.status.send_modify(|status| status.error = Some(error.to_string()));
+            // Where nothing can be built the horizon is passed in the end.
+            self.snapshot_has_aged();
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
                 () = tokio::time::sleep(pause) => {}
@@ -285,10 +290,14 @@ impl Feed {
                 let now = changes::stamp(&mut conn).await?;
                 let old = read_at.elapsed() >= READ_ALL_EVERY;
                 if asked || old || ageing || now.moved_since(read_stamp.as_ref()) {
-                    refused = match self.read_and_build(&mut conn, asked || ageing).await {
+                    refused = match self.read_and_build(&mut conn, asked, ageing).await {
                         Ok(()) => false,
                         // The database is well, its data is not: wait for somebody to mend it.
-                        Err(error @ FeedError::Build(_)) => {
+                        Err(
+                            error @ (FeedError::Build(_)
+                            | FeedError::Nothing { .. }
+                            | FeedError::Gone { .. }),
+                        ) => {
                             warn!("the last good snapshot stays: {error}");
                             let line = error.to_string();
                             self.status.send_modify(|status| status.error = Some(line));
@@ -309,7 +318,14 @@ impl Feed {
         }
     }
 
-    async fn read_and_build(&mut self, conn: &mut Conn, force: bool) -> Result<(), FeedError> {
+    /// `asked`: by somebody, who may want what would be refused otherwise; `ageing`: the snapshot in force
+    /// is, so that it is made anew though nothing has changed.
+    async fn read_and_build(
+        &mut self,
+        conn: &mut Conn,
+        asked: bool,
+        ageing: bool,
+    ) -> Result<(), FeedError> {
         let began = Instant::now();
         let at = seconds((self.clock)());
         let reading = self.settings.make.reading(at);
@@ -321,9 +337,17 @@ impl Feed {
             }
         })
         .await?;
-        if !force && self.fingerprint == Some(rows.fingerprint) {
+        if !asked && let Some(before) = &self.lacking {
+            let gone: Vec<&str> = rows.lacking.difference(before).map(String::as_str).collect();
+            if !gone.is_empty() {
+                return Err(FeedError::Gone { what: gone.join(", ") });
+            }
+        }
+        if !(asked || ageing) && self.fingerprint == Some(rows.fingerprint) {
             return Ok(());
         }
+        self.say_lacking(&rows.lacking);
+        let lacking = rows.lacking.clone();
         for currency in &rows.stale_fx {
             warn!("the exchange rate of {currency} is too old: its rates are not used");
         }
@@ -331,11 +355,13 @@ impl Feed {
         let (settings, live) = (self.settings.clone(), self.live());
         let known = self.generation;
         let made = tokio::task::spawn_blocking(move || {
+            let turn = turn(&settings.snapshot)?;
             let generation = next_generation(&settings.snapshot, Some(&live)).max(known + 1);
             let built = make(&rows, &settings.make, generation, at)?;
-            leaves_something(&settings.snapshot, &built.report)?;
-            publish(&settings.snapshot, &built.bytes, generation, Some(&live))?;
             let snapshot = Snapshot::open(built.bytes).map_err(FeedError::Open)?;
+            leaves_something(&settings.snapshot, &snapshot, &rows.lacking)?;
+            publish(&settings.snapshot, snapshot.bytes(), generation, Some(&live))?;
+            drop(turn);
             Ok::<_, FeedError>((snapshot, generation, built.report))
         });
         let (snapshot, generation, report) =
@@ -359,7 +385,7 @@ impl Feed {
             warn!(generation, "row left out: {lost}");
         }
         self.take(snapshot, generation, SystemTime::now());
-        self.fingerprint = Some(fingerprint);
+        (self.fingerprint, self.lacking) = (Some(fingerprint), Some(lacking));
         self.status.send_modify(|status| {
             status.builds += 1;
             status.build_time = build_time;
@@ -367,6 +393,25 @@ impl Feed {
             status.stale_fx = stale_fx;
         });
         Ok(())
+    }
+
+    /// What the database lacks, when that is not what was said last.
+    fn say_lacking(&self, lacking: &BTreeSet<String>) {
+        if lacking.is_empty() || self.lacking.as_ref() == Some(lacking) {
+            return;
+        }
+        let owners = of_the_owner(lacking);
+        if !owners.is_empty() {
+            let names = owners.join(", ");
+            warn!(
+                "the database has no {names}, or we may not see it: read as the defaults, everybody's and \
+                 in force (fsxinetd db check)"
+            );
+        }
+        if owners.len() < lacking.len() {
+            let tables = lacking.len() - owners.len();
+            info!(tables, "the database lacks tables or columns that fsx adds (fsxinetd db check)");
+        }
     }
 
     /// Periods are resolved up to the horizon only, so the snapshot is made anew long before that,
@@ -399,21 +444,26 @@ impl Feed {
     async fn fetching(&mut self, source: Source) -> Result<std::convert::Infallible, FeedError> {
         let mut fetcher = Fetcher::new(source)?;
         let every = self.settings.interval;
+        let mut asked_at: Option<Instant> = None;
         loop {
-            // Whoever builds it is late.
-            self.snapshot_has_aged();
-            let began = Instant::now();
-            match fetcher.fetch().await? {
-                None => self.confirm(),
-                Some(bytes) => {
+            if asked_at.is_none_or(|at| !every.is_zero() && at.elapsed() >= every) {
+                asked_at = Some(Instant::now());
+                let began = Instant::now();
+                if let Some(bytes) = fetcher.fetch().await? {
                     self.adopt(bytes, &fetcher, began).await?;
                     fetcher.keep();
-                    self.confirm();
                 }
+                self.confirm();
             }
+            // Whoever builds it is late.
+            self.snapshot_has_aged();
+            let pause = if every.is_zero() { AGEING_EVERY } else { every.min(AGEING_EVERY) };
             tokio::select! {
-                () = tokio::time::sleep(every), if !every.is_zero() => {}
-                () = self.rebuild.notified() => fetcher.forget(),
+                () = tokio::time::sleep(pause) => {}
+                () = self.rebuild.notified() => {
+                    fetcher.forget();
+                    asked_at = None;
+                }
             }
         }
     }
@@ -440,13 +490,17 @@ impl Feed {
                 if current.bytes() == snapshot.bytes() {
                     return Ok(Ok(None));
                 }
-                if snapshot.built_at() < current.built_at() {
+                let age = |of: &Snapshot<Vec<u8>>| (of.built_at(), of.generation());
+                if age(&snapshot) < age(&current) {
                     return Ok(bad("it is older than the snapshot in force".to_owned()));
                 }
                 if snapshot.generation() == current.generation() {
                     let generation = snapshot.generation();
                     return Ok(bad(format!("generation {generation} is in force, and is another")));
                 }
+            }
+            if let Err(error) = leaves_something(&path, &snapshot, &BTreeSet::new()) {
+                return Ok(bad(error.to_string()));
             }
             publish(&path, snapshot.bytes(), snapshot.generation(), Some(&live))?;
             Ok::<_, FeedError>(Ok(Some(snapshot)))

@@ -35,13 +35,14 @@ impl Emptied {
 /// Keeps the table. Never ends; drop it to stop it.
 pub(super) async fn keep(path: PathBuf, published: PublishedHandle, emptied: Emptied) {
     let mut every = tokio::time::interval(ROUND);
-    let mut said = String::new();
+    // The error's text names a new file each time, so it is no mark of what was said.
+    let mut said = false;
     loop {
         every.tick().await;
         let Some(table) = published.table() else { continue };
         let place = table.look(&path);
         if place == Place::Same {
-            said.clear();
+            said = false;
             table.tick(seconds(SystemTime::now()));
             // A build that ended while the table was made anew told the old one.
             if let Some(now) = published.current().filter(|n| n.generation > table.generation()) {
@@ -65,9 +66,9 @@ pub(super) async fn keep(path: PathBuf, published: PublishedHandle, emptied: Emp
                 }
                 published.set_live(Arc::new(new));
             }
-            Ok(Err(error)) if said != error.to_string() => {
-                said = error.to_string();
-                warn!("the live table cannot be made anew: {said}");
+            Ok(Err(error)) if !said => {
+                said = true;
+                warn!("the live table cannot be made anew: {error}");
             }
             Ok(Err(_)) => {}
             Err(error) => warn!("the live table: {error}"),

@@ -15,7 +15,7 @@ use std::collections::HashSet;
 
 pub(crate) use model::{ABand, Band, Carrier, Gateway, Model, Prefix, PublicNumber, Rate, Rewrite};
 
-use crate::{BuildError, BuildSettings, Report, rows::Rows};
+use crate::{BuildError, BuildSettings, Lost, Report, rows::Rows};
 use carriers::{vet_bands, vet_carriers};
 use gateways::{number_data_centres, vet_gateways};
 use numbers::{Numbers, refuse_lost_carriers, vet_numbers};
@@ -39,7 +39,17 @@ pub(crate) fn vet<'a>(
         + rows.dialling_rules.len()
         + rows.emergency_numbers.len()
         + rows.emergency_gateways.len()
-        + rows.normalise_rules.len()) as u64;
+        + rows.normalise_rules.len()
+        + rows.unread.len()) as u64;
+    for Lost { table, id, reason } in &rows.unread {
+        match *table {
+            // Whose it was is not known.
+            "Bands" | "Numbers" | "LCRRates" | "CarrierGateway" => {
+                report.lose_adrift(table, *id, reason.clone());
+            }
+            _ => report.lose(table, *id, reason.clone()),
+        }
+    }
 
     let (mut carriers, carrier_at) = vet_carriers(rows, report)?;
     let (mut bands, band_at) = vet_bands(rows, &carrier_at, report);

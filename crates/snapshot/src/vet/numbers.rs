@@ -12,7 +12,7 @@ use super::{
 use crate::{
     BuildError, BuildSettings, Lost, Report,
     layout::NONE,
-    rows::{NumberRow, Rows},
+    rows::{BandRow, NumberRow, Rows},
 };
 
 #[inline]
@@ -123,23 +123,35 @@ pub(super) fn refuse_lost_carriers(
     if let Some(row) = lost {
         return gone(row.id, Some(row));
     }
+    // A carrier that could not be read: its bands lead nowhere.
+    if let Some(row) = rows.unread.iter().find(|lost| lost.table == "Carriers") {
+        let known: HashSet<u32> = rows.carriers.iter().map(|carrier| carrier.id).collect();
+        let nobodys = |band: &&BandRow| band.enabled && !known.contains(&band.carrier_id);
+        let its = |band: &&BandRow| row.id == 0 || band.carrier_id == row.id;
+        if let Some(band) = rows.bands.iter().filter(nobodys).find(its) {
+            return gone(band.carrier_id, Some(row));
+        }
+    }
     if !report.adrift.is_empty() {
         // Where a carrier has nothing at all of just what leads nowhere, those rows were its own. What
         // somebody has disabled is something: that carrier rests.
         let numbers = owners(&mut rows.numbers.iter().map(|n| n.band_id));
         let rates = owners(&mut rows.rates.iter().map(|r| r.band_id));
         let gateways: HashSet<u32> = rows.gateways.iter().map(|g| g.carrier_id).collect();
-        for first in &report.adrift {
-            let would_have = match first.table {
-                "Numbers" => [false, true, true],
-                "LCRRates" => [true, false, true],
-                "Bands" => [false, false, true],
-                _ => [true, true, false],
-            };
-            let is_it =
-                |id: &u32| [&numbers, &rates, &gateways].map(|of| of.contains(id)) == would_have;
-            if let Some(carrier) = carriers.iter().find(|carrier| is_it(&carrier.id)) {
-                return gone(carrier.id, Some(first));
+        let adrift =
+            |tables: [&str; 2]| report.adrift.iter().find(|lost| tables.contains(&lost.table));
+        let could_be = [
+            adrift(["Numbers", "Bands"]),
+            adrift(["LCRRates", "Bands"]),
+            adrift(["CarrierGateway", ""]),
+        ];
+        for carrier in carriers {
+            let has = [&numbers, &rates, &gateways].map(|of| of.contains(&carrier.id));
+            let lacks = || has.iter().zip(could_be).filter(|(has, _)| !**has).map(|(_, first)| first);
+            if has.contains(&true) && lacks().all(|first| first.is_some()) {
+                if let Some(first) = lacks().next() {
+                    return gone(carrier.id, first);
+                }
             }
         }
     }

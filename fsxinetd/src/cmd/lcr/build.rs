@@ -14,7 +14,7 @@ use super::{MakeArgs, instant, now, open_live, read};
 use crate::cmd::progress::thousands;
 use crate::cmd::{Failure, open};
 use crate::db::{self, Access, Conn};
-use crate::feed;
+use crate::feed::{self, FeedError};
 
 /// Options of `build`.
 #[derive(Debug, Args)]
@@ -62,16 +62,17 @@ pub(super) async fn build(args: BuildArgs) -> Result<ExitCode, Failure> {
     let (rows, reading) = read(&mut conn, &settings, at).await?;
     conn.close().await;
     let began = Instant::now();
+    let turn = feed::turn(&args.out)?;
     let generation = feed::next_generation(&args.out, live.as_ref());
     let built = feed::make(&rows, &settings, generation, at)?;
     let building = began.elapsed();
-    feed::leaves_something(&args.out, &built.report)?;
-    let without_emergency = settings.home_country.filter(|home| {
-        let data = Snapshot::open(built.bytes.as_slice());
-        data.is_ok_and(|data| data.emergency_gateway(Some(*home), 0).is_none())
-    });
+    let data = Snapshot::open(built.bytes.as_slice()).map_err(FeedError::Open)?;
+    feed::leaves_something(&args.out, &data, &rows.lacking)?;
+    let without_emergency =
+        settings.home_country.filter(|home| data.emergency_gateway(Some(*home), 0).is_none());
     let began = Instant::now();
     feed::publish(&args.out, &built.bytes, generation, live.as_ref())?;
+    drop(turn);
     let done = Done {
         generation,
         notes,
