@@ -259,7 +259,13 @@ fn reload(world: &World) -> String {
         }
         Some(came) => came.to_string(),
     };
-    format!("+OK configuration read; {snapshot}; generation {}\n", world.generation())
+    let live = match (world.live(), world.setup().config.live.as_deref()) {
+        (None, Some(path)) => {
+            format!("; no live table at {} yet: every gateway counts as idle", path.display())
+        }
+        _ => String::new(),
+    };
+    format!("+OK configuration read; {snapshot}; generation {}{live}\n", world.generation())
 }
 
 /// Looks at the snapshot's file, after whoever is at it now.

@@ -111,6 +111,19 @@ fn try_all(
         }
         let Some(route) = attempts.get(&routing.facts, n) else { break };
         let at = fsx_seam::clock::utc_s();
+        let bounds = attempts.bounds(n);
+        // Others may have filled it since, or an operator taken it out.
+        let bar = world.live().filter(|_| !routing.emergency).and_then(|live| {
+            bounds.bar(&live, route.gateway_id, &routing.facts.data_centre, at)
+        });
+        if let Some(bar) = bar {
+            let line = format!("fsx: gateway {} is {bar}, passed over", route.gateway_id);
+            log::call(session, Level::Info, &line);
+            if made == 0 {
+                last = Cause::q850(FULL);
+            }
+            continue;
+        }
         // The plan was made for how its gateways stood then; by now this one may stand back.
         let may = put_off || routing.emergency || may_try(world, setup, route.gateway_id, at);
         if !may && !turns.is_empty() {
@@ -121,7 +134,7 @@ fn try_all(
         made += 1;
         let counted = Counted::begin(world.live(), route.gateway_id, at);
         // The decision saw room; by now others may have taken it.
-        if !routing.emergency && counted.as_ref().is_some_and(|c| c.over(attempts.cap(n))) {
+        if !routing.emergency && counted.as_ref().is_some_and(|c| c.over(bounds)) {
             give_back(world, setup, route.gateway_id, at);
             let line = format!("fsx: gateway {} is full, passed over", route.gateway_id);
             log::call(session, Level::Info, &line);

@@ -14,7 +14,7 @@ use std::{
     },
 };
 
-use fsx_core::data::LiveView;
+use fsx_core::data::{LiveView, Standing};
 use fsx_live::{Fate, LiveError, LiveTable, OwnerId, PassiveRules, Place, Turn};
 use fsx_seam::{
     clock,
@@ -52,6 +52,17 @@ impl Drop for Live {
     }
 }
 
+/// Whether there is a live table at `path`, or nothing yet.
+///
+/// # Errors
+/// What is there instead.
+pub(crate) fn looks_right(path: &Path) -> Result<(), LiveError> {
+    match LiveTable::open(path) {
+        Err(error) if !error.is_missing() => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// An attempt counted at its gateway; given back when dropped, however the attempt ends.
 pub(crate) struct Counted {
     live: Arc<Live>,
@@ -65,9 +76,42 @@ impl Counted {
         live.table.begin_call(live.owner, gateway_id, at).then_some(Self { live, gateway_id })
     }
 
-    /// Whether the gateway has more calls than `cap`, this one included; 0 is no cap.
-    pub(crate) fn over(&self, cap: u32) -> bool {
-        cap != 0 && self.live.table.calls_in_progress(self.gateway_id) > cap
+    /// Whether the gateway has more calls than it can take, this one included.
+    pub(crate) fn over(&self, bounds: Bounds) -> bool {
+        bounds.calls != 0 && self.live.table.calls_in_progress(self.gateway_id) > bounds.calls
+    }
+}
+
+/// What a gateway can take.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bounds {
+    /// Most calls in progress; 0 is no cap.
+    pub(crate) calls: u32,
+    /// Most calls begun in a second; 0 is no cap.
+    pub(crate) per_second: u32,
+    /// It takes none while it is down.
+    pub(crate) health_checked: bool,
+}
+
+impl Bounds {
+    /// Why the gateway can take no call now, though the decision was made while it could. Asked before the
+    /// call is counted: what has been begun in a second cannot be taken back.
+    pub(crate) fn bar(
+        self,
+        live: &Live,
+        gateway_id: u32,
+        data_centre: &str,
+        at: i64,
+    ) -> Option<&'static str> {
+        let table = &live.table;
+        // By an operator, or by the prober where that is asked.
+        if table.standing(gateway_id, at) == Standing::Out
+            || self.health_checked && !table.healthy(gateway_id, data_centre)
+        {
+            return Some("down");
+        }
+        let begun = || table.calls_this_second(gateway_id, at);
+        (self.per_second != 0 && begun() >= self.per_second).then_some("full")
     }
 }
 

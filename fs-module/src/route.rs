@@ -16,6 +16,7 @@ use fsx_wire::answer::{Route, RouteAnswer};
 use crate::{
     config::Config,
     dialled,
+    live::Bounds,
     stats::{Stats, count},
     vars::Facts,
     world::{Data, World},
@@ -107,11 +108,18 @@ impl Attempts {
         self.plan.as_ref().map_or(0, |(data, _)| data.routing().settings().reference_seconds)
     }
 
-    /// Most calls that the gateway of the `n`th may have in progress; 0 is no cap.
-    pub(crate) fn cap(&self, n: usize) -> u32 {
-        let Some((data, plan)) = &self.plan else { return 0 };
-        let Some(candidate) = plan.routes().get(n) else { return 0 };
-        data.routing().gateway(candidate.gateway).map_or(0, |gateway| gateway.conc_calls)
+    /// What the gateway of the `n`th can take, by the data; without bounds where that says nothing of it.
+    pub(crate) fn bounds(&self, n: usize) -> Bounds {
+        let Some((data, plan)) = &self.plan else { return Bounds::default() };
+        let Some(candidate) = plan.routes().get(n) else { return Bounds::default() };
+        let Some(gateway) = data.routing().gateway(candidate.gateway) else {
+            return Bounds::default();
+        };
+        Bounds {
+            calls: gateway.conc_calls,
+            per_second: gateway.max_cps,
+            health_checked: gateway.health_checked,
+        }
     }
 
     /// The caller id of the `n`th though it is withheld, for a trusted trunk; empty when unknown.

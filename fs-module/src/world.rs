@@ -200,6 +200,10 @@ impl World {
         }
         let old = self.setup();
         if old.config.live != config.live {
+            // One that is not there yet is the daemon's to make; what can never be one is a mistake.
+            if let Some(Err(problem)) = config.live.as_deref().map(live::looks_right) {
+                return Err(vec![format!("live: {problem}")]);
+            }
             self.live.clear();
         }
         let next = Arc::new(Setup::new(config, Some(mistakes)));

@@ -146,9 +146,8 @@ fn without_answer(
     key: &str,
     problem: &str,
 ) -> Option<Tree> {
-    // One each, so that none holds another's first line back.
-    static PASSED_ON: [OnceAMinute; 3] = [const { OnceAMinute::new() }; 3];
-    static REFUSED: [OnceAMinute; 3] = [const { OnceAMinute::new() }; 3];
+    static PASSED_ON: Lines = [const { [const { OnceAMinute::new() }; KINDS] }; 3];
+    static REFUSED: Lines = [const { [const { OnceAMinute::new() }; KINDS] }; 3];
     let section = which.as_str();
     let now = clock::monotonic_ms();
     let since = now.saturating_sub(u64::from(config.xml.last_good_s) * 1000);
@@ -162,7 +161,7 @@ fn without_answer(
     match bound.otherwise {
         Otherwise::Next => {
             STATE.counts.passed_on();
-            PASSED_ON[which as usize].write(
+            PASSED_ON[which as usize][kind(problem)].write(
                 Level::Error,
                 format_args!("fsx: XML {section}: {problem}; the next source is asked"),
             );
@@ -170,19 +169,34 @@ fn without_answer(
         }
         Otherwise::Refuse => {
             STATE.counts.refused();
-            REFUSED[which as usize]
+            REFUSED[which as usize][kind(problem)]
                 .write(Level::Error, format_args!("fsx: XML {section}: {problem}; refused"));
             Tree::parse(&documents::refusal(query))
         }
     }
 }
 
+/// How many kinds of problems are told apart.
+const KINDS: usize = 8;
+
+/// One line a minute for each section and kind of problem, so that none holds another's first line back.
+type Lines = [[OnceAMinute; KINDS]; 3];
+
+/// The kind of a problem: by its first words, without numbers and names in quotes, so that one outage is
+/// one line and the next outage another. Two kinds may fall together.
+fn kind(problem: &str) -> usize {
+    let words = problem.split(['"', '\'']).next().unwrap_or_default().bytes();
+    let letters = words.filter(u8::is_ascii_alphabetic).take(32);
+    let sum = letters.fold(0_u32, |sum, b| sum.wrapping_mul(31).wrapping_add(b.into()));
+    (sum >> 3) as usize % KINDS
+}
+
 /// Counts and says that an answer is not of now.
 fn used_last_good(which: Which, problem: &str, age_s: u64) {
-    static SAID: [OnceAMinute; 3] = [const { OnceAMinute::new() }; 3];
+    static SAID: Lines = [const { [const { OnceAMinute::new() }; KINDS] }; 3];
     STATE.counts.last_good();
     let section = which.as_str();
-    SAID[which as usize].write(
+    SAID[which as usize][kind(problem)].write(
         Level::Warning,
         format_args!("fsx: XML {section}: {problem}; the answer of {age_s} s ago is used"),
     );

@@ -34,6 +34,24 @@ fn gateway_down() {
     rig.close();
 }
 
+#[test]
+fn gateway_down_by_then() {
+    let Some(bench) = Bench::find("gateway-down-by-then") else { return };
+    let mut rig = bench.start(&[(3001, "carrier-503-late.xml"), (3002, "carrier-answers.xml")]);
+    let refused = Call { file: "caller-refused.xml", status: 503, ..Call::default() };
+    let mut caller = rig.begin_direct(&refused, &[]);
+    wait::until("the first attempt", Duration::from_secs(10), || {
+        (rig.dialled_at(3001).len() == 1).then_some(())
+    });
+    let said = rig.freeswitch.api("fsx gateway 3002 down");
+    assert!(said.starts_with("+OK"), "{said}");
+    assert_eq!(caller.finish(Duration::from_secs(20)), 0);
+    let records = rig.daemon().wait_for_records(1, Duration::from_secs(10));
+    assert_eq!(records[0]["attempts"].as_array().map(Vec::len), Some(1), "{records:#?}");
+    rig.expect_no_calls(&[3002]);
+    rig.close();
+}
+
 /// Writes what LON1's prober writes, and waits until the daemon has told the switches.
 fn prober_says(rig: &mut Rig, word: &str) {
     rig.daemon().deck.run(&format!(
