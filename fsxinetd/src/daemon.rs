@@ -114,12 +114,23 @@ async fn run(
     let stage = Arc::new(RwLock::new(Stage::new(&config.policy, &config.site)));
     let fetch = Fetch::from_config(&config.policy)?;
     let keeper = policy_keeper(&config, Arc::clone(&stage));
-    tokio::task::spawn_blocking({
+    let first = tokio::task::spawn_blocking({
         let (keeper, place) = (keeper.clone(), place.clone());
         move || keeper::first(&keeper, &place)
-    })
-    .await
-    .map_err(|e| format!("cannot read the policies: {e}"))?;
+    });
+    tokio::select! {
+        first = first => first.map_err(|e| format!("cannot read the policies: {e}"))?,
+        // Tests may take their time; whoever stops the daemon meanwhile does not wait for them.
+        () = stop.come() => {
+            drop((shutdown, records));
+            stopper.drain(Duration::from_secs(config.daemon.drain_s.into())).await;
+            tasks.abort_all();
+            let _ = tokio::time::timeout(Duration::from_secs(2), writer).await;
+            store.close().await;
+            tracing::info!("fsxinetd has stopped before it was up");
+            return Ok(());
+        }
+    }
     let (policies, keeping) = keeper::keep(keeper, place, fetch, shutdown.signal());
     tasks.spawn(keeping);
     let supervisor = tokio::spawn({

@@ -54,10 +54,14 @@ impl Fault {
         Self { severity: Severity::Warning, ..self }
     }
 
-    /// As a line: `37/menu.lua:3: text`, where `bundle` is `37`.
+    /// As a line: `37/menu.lua:3: text`, where `bundle` is `37`; `37: text`, where it is of no file.
     #[must_use]
     pub fn line_in(&self, bundle: &str) -> String {
-        if bundle.is_empty() { self.to_string() } else { format!("{bundle}/{self}") }
+        match (bundle, self.file.as_str()) {
+            ("", _) => self.to_string(),
+            (_, "") => format!("{bundle}: {self}"),
+            _ => format!("{bundle}/{self}"),
+        }
     }
 }
 

@@ -14,10 +14,11 @@ use std::time::Duration;
 
 use hyper::Uri;
 use serde::Deserialize;
+use tokio::task::JoinSet;
 
-use super::Files;
 use super::files::sha256;
 use super::keeper::Keeper;
+use super::{Fault, Files};
 use crate::config;
 use crate::feed::fetch::{Fetcher, Source, source_address};
 
@@ -30,27 +31,36 @@ const MAX_BUNDLE: u64 = 3 * super::files::MAX_BYTES;
 /// Most bundles of one list.
 const MAX_BUNDLES: usize = 100_000;
 
-/// One bundle of the list.
-#[derive(Clone, Debug)]
-pub struct Offer {
-    /// Whose.
-    pub org: u32,
-    /// SHA-256 of what is fetched, in hexadecimal.
-    pub sha256: String,
-    /// What was fetched; `None` where it need not be.
-    pub files: Option<Files>,
-}
+/// Bundles fetched at once: one that is slow to come does not hold up the others.
+const AT_ONCE: usize = 8;
+
+/// Most bundles that wait for their trial: they are in memory.
+const MAX_QUEUE: usize = 64;
+
+/// How long to wait for room among them.
+const PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Deserialize)]
 struct List {
     bundles: Vec<Listed>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Listed {
-    org: u32,
-    sha256: String,
+/// One bundle of the list.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Listed {
+    /// Whose.
+    pub(super) org: u32,
+    /// SHA-256 of what is fetched, in hexadecimal.
+    pub(super) sha256: String,
     url: String,
+}
+
+/// Why there is no bundle.
+enum Missing {
+    /// The source's fault: it is asked again.
+    Source(String),
+    /// What it sent, as promised, is none: asking again would give the same.
+    NoBundle(Fault),
 }
 
 /// Fetches again and again.
@@ -92,74 +102,70 @@ impl Fetch {
         self.interval
     }
 
-    /// Looks once; what is wrong is logged, and what is in force stays.
+    /// Looks once and puts on trial what is new; what is wrong is logged, and what is in force stays.
     pub async fn once(&mut self, keeper: &Keeper) {
-        match self.look(keeper).await {
-            Ok(()) if std::mem::take(&mut self.failing) => {
-                tracing::info!(source = %self.source.url, "policy: the source answers again");
-            }
-            Ok(()) => {}
-            Err(faults) => {
-                self.failing = true;
-                for fault in faults {
-                    tracing::error!("policy: {fault}");
-                }
-            }
+        let answers = self.look(keeper).await;
+        if answers && self.failing {
+            tracing::info!(source = %self.source.url, "policy: the source answers again");
         }
+        self.failing = !answers;
     }
 
-    async fn look(&mut self, keeper: &Keeper) -> Result<(), Vec<String>> {
-        let one = |error: &dyn std::fmt::Display| vec![format!("{error}; what is in force stays")];
-        match self.list.fetch().await {
-            Ok(Some(bytes)) => {
-                self.listed = self.read(&bytes).map_err(|e| one(&e))?;
+    /// Whether the source gave all that it was asked for.
+    async fn look(&mut self, keeper: &Keeper) -> bool {
+        let listed = match self.list.fetch().await {
+            Ok(Some(bytes)) => self.read(&bytes).map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        };
+        match listed {
+            Ok(Some(listed)) => {
+                self.listed = listed;
                 self.list.keep();
             }
             Ok(None) => {}
-            Err(error) => return Err(one(&error)),
-        }
-        let (own, shelf) = (keeper.of_the_folder(), keeper.shelf());
-        let (mut offers, mut faults) = (Vec::new(), Vec::new());
-        for listed in &self.listed {
-            let name = listed.org.to_string();
-            if own.contains(&name) {
-                continue;
-            }
-            let seen = shelf.and_then(|s| s.state(&name).ok()).and_then(|s| s.seen_core);
-            let offer =
-                |files| Offer { org: listed.org, sha256: listed.sha256.to_lowercase(), files };
-            if seen.is_some_and(|seen| seen.eq_ignore_ascii_case(&listed.sha256)) {
-                offers.push(offer(None));
-                continue;
-            }
-            match self.bundle(listed).await {
-                Ok(files) => offers.push(offer(Some(files))),
-                Err(fault) => {
-                    faults.push(format!("{name}: {fault}; what is in force stays"));
-                    offers.push(offer(None));
-                }
+            Err(error) => {
+                tracing::error!("policy: {error}; what is in force stays");
+                return false;
             }
         }
-        let keeper = keeper.clone();
-        let taken = tokio::task::spawn_blocking(move || keeper.take(&offers)).await;
-        match taken {
-            Ok(Ok(())) => {}
-            Ok(Err(found)) => faults.extend(found),
-            Err(error) => faults.push(error.to_string()),
+        let (sifter, listed) = (keeper.clone(), self.listed.clone());
+        let sifted = tokio::task::spawn_blocking(move || sifter.wanted(listed)).await;
+        let Ok((wanted, faults)) = sifted else {
+            tracing::error!("policy: looking at the list failed; what is in force stays");
+            return true;
+        };
+        for fault in faults {
+            tracing::error!("policy: {fault}");
         }
-        if faults.is_empty() { Ok(()) } else { Err(faults) }
+        let (mut fetches, mut answers) = (JoinSet::new(), true);
+        for listed in wanted {
+            while keeper.trials().queued() >= MAX_QUEUE {
+                tokio::time::sleep(PAUSE).await;
+            }
+            if fetches.len() >= AT_ONCE {
+                answers &= fetches.join_next().await.is_none_or(|got| got.unwrap_or(true));
+            }
+            let (source, key) = (self.source.clone(), self.key.clone());
+            fetches.spawn(one(keeper.clone(), source, key, listed));
+        }
+        while let Some(got) = fetches.join_next().await {
+            answers &= got.unwrap_or(true);
+        }
+        answers
     }
 
     fn read(&self, bytes: &[u8]) -> Result<Vec<Listed>, String> {
         let url = &self.source.url;
-        let list: List = serde_json::from_slice(bytes)
+        let mut list: List = serde_json::from_slice(bytes)
             .map_err(|e| format!("{url}: expected {{\"bundles\": [{{…}}]}}: {e}"))?;
         if list.bundles.len() > MAX_BUNDLES {
             let got = list.bundles.len();
             return Err(format!("{url}: {got} bundles, expected at most {MAX_BUNDLES}"));
         }
         let mut seen = std::collections::BTreeSet::new();
-        for listed in &list.bundles {
+        for listed in &mut list.bundles {
+            listed.sha256.make_ascii_lowercase();
             if listed.org == 0 {
                 return Err(format!("{url}: org 0: the platform's own bundle is not fetched"));
             }
@@ -169,27 +175,44 @@ impl Fetch {
         }
         Ok(list.bundles)
     }
+}
 
-    async fn bundle(&self, listed: &Listed) -> Result<Files, String> {
-        let url = join(&self.source.url, &listed.url)
-            .ok_or_else(|| format!("{:?} is no address", listed.url))?;
-        let same_host = url.authority() == self.source.url.authority();
-        let source = Source { url, most_bytes: MAX_BUNDLE, ..self.source.clone() };
-        let mut fetcher = Fetcher::new(source).map_err(|e| e.to_string())?;
-        if same_host {
-            fetcher = fetcher.with_key(&self.key)?;
+/// Fetches one bundle and puts it on trial; whether the source gave it.
+async fn one(keeper: Keeper, source: Source, key: String, listed: Listed) -> bool {
+    let files = match bundle(&source, &key, &listed).await {
+        Ok(files) => Ok(files),
+        Err(Missing::NoBundle(fault)) => Err(fault),
+        Err(Missing::Source(fault)) => {
+            tracing::error!("policy: {}: {fault}; what is in force stays", listed.org);
+            return false;
         }
-        let bytes = fetcher.fetch().await.map_err(|e| e.to_string())?.unwrap_or_default();
-        let got = sha256(&bytes);
-        if !got.eq_ignore_ascii_case(&listed.sha256) {
-            return Err(format!(
-                "{}: expected SHA-256 {}, got {got}",
-                listed.url,
-                listed.sha256.to_lowercase()
-            ));
-        }
-        Files::from_json(&bytes).map_err(|fault| fault.to_string())
+    };
+    let org = listed.org;
+    match tokio::task::spawn_blocking(move || keeper.fetched(&listed, files)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(fault)) => tracing::error!("policy: {fault}"),
+        Err(error) => tracing::error!("policy: {org}: {error}; what is in force stays"),
     }
+    true
+}
+
+async fn bundle(list: &Source, key: &str, listed: &Listed) -> Result<Files, Missing> {
+    let url = join(&list.url, &listed.url)
+        .ok_or_else(|| Missing::Source(format!("{:?} is no address", listed.url)))?;
+    let same_host = url.authority() == list.url.authority();
+    let source = Source { url, most_bytes: MAX_BUNDLE, ..list.clone() };
+    let mut fetcher = Fetcher::new(source).map_err(|e| Missing::Source(e.to_string()))?;
+    if same_host {
+        fetcher = fetcher.with_key(key).map_err(Missing::Source)?;
+    }
+    let fetched = fetcher.fetch().await.map_err(|e| Missing::Source(e.to_string()))?;
+    let bytes = fetched.unwrap_or_default();
+    let got = sha256(&bytes);
+    if got != listed.sha256 {
+        let text = format!("{}: expected SHA-256 {}, got {got}", listed.url, listed.sha256);
+        return Err(Missing::Source(text));
+    }
+    Files::from_json(&bytes).map_err(Missing::NoBundle)
 }
 
 /// An address as the list writes it: whole, from the root, or beside the list.

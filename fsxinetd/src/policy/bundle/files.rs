@@ -29,6 +29,9 @@ pub const MAX_BYTES: u64 = 4 << 20;
 /// Deepest folder of a bundle.
 const MAX_DEPTH: usize = 4;
 
+/// Longest name of a file or folder that file systems keep, in bytes.
+const MAX_PART: usize = 255;
+
 /// The files, by their path from the bundle's folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Files(BTreeMap<String, Vec<u8>>);
@@ -91,13 +94,16 @@ impl Files {
         let archive: Archive = serde_json::from_slice(bytes).map_err(|e| {
             Fault::of("", format!("expected {{\"files\": {{\"manifest.toml\": …}}}}: {e}"))
         })?;
+        let no_name =
+            |name: &str| Err(Fault::of("", format!("{name:?} is no name of a file in a bundle")));
         let mut found = BTreeMap::new();
         for (name, text) in archive.files {
             let plain = Path::new(&name).components().all(|c| matches!(c, Component::Normal(_)));
             let hidden = name.split('/').any(|part| part.is_empty() || part.starts_with('.'));
             let odd = name.bytes().any(|b| b.is_ascii_control() || b == b'\\');
-            if !plain || hidden || odd || name.split('/').count() > MAX_DEPTH + 1 {
-                return Err(Fault::of("", format!("{name:?} is no name of a file in a bundle")));
+            let long = name.split('/').any(|part| part.len() > MAX_PART);
+            if !plain || hidden || odd || long || name.split('/').count() > MAX_DEPTH + 1 {
+                return no_name(&name);
             }
             if counts(&name) {
                 found.insert(name, text.into_bytes());
@@ -105,6 +111,13 @@ impl Files {
         }
         if found.len() > MAX_FILES {
             return Err(Fault::of("", format!("more than {MAX_FILES} files")));
+        }
+        // On disk a file cannot be a folder too.
+        let below = |name: &String| {
+            name.match_indices('/').any(|(slash, _)| found.contains_key(&name[..slash]))
+        };
+        if let Some(name) = found.keys().find(|name| below(name)) {
+            return no_name(name);
         }
         Self(found).checked()
     }

@@ -4,16 +4,21 @@
 //! the Core API. Whatever is offered is compiled and tested before it takes the place of what is in
 //! force; what fails is named and changes nothing. What was in force is kept, so a restart with a
 //! broken folder, or with the Core API away, begins with the last good version.
+//!
+//! Neither tests nor fetching hold anything up: both run beside the loop that puts bundles in force,
+//! and it takes what came of them.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge};
 use tokio::sync::{Notify, watch};
 
-use super::fetch::{Fetch, Offer};
+use super::fetch::{Fetch, Listed};
 use super::shelf::{By, Shelf, ShelfError, Version};
+use super::trial::{Candidate, Trials, Tried};
 use super::{Bundle, BundleSet, Fault, Files, set};
 use crate::health::metrics as names;
 
@@ -23,12 +28,16 @@ pub type Check = Arc<dyn Fn(&Files, &str) -> Result<Bundle, Vec<Fault>> + Send +
 /// How often the store is looked at: one `stat` each time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How long a start waits for tests. Bundles whose tests take longer come into force after it.
+const START: Duration = Duration::from_secs(10);
+
 /// Puts bundles in force.
 #[derive(Clone)]
 pub struct Keeper {
     dir: PathBuf,
     shelf: Option<Shelf>,
-    check: Check,
+    trials: Trials,
+    patience: Duration,
 }
 
 impl std::fmt::Debug for Keeper {
@@ -62,7 +71,13 @@ impl Keeper {
                 })
                 .ok()
         };
-        Self { dir: dir.to_owned(), shelf, check }
+        Self { dir: dir.to_owned(), shelf, trials: Trials::new(check), patience: START }
+    }
+
+    /// The same with other limits: of one trial, and of a start.
+    #[cfg(test)]
+    pub(super) fn within(self, trial: Duration, start: Duration) -> Self {
+        Self { trials: self.trials.within(trial), patience: start, ..self }
     }
 
     /// The store, where there is one.
@@ -71,105 +86,133 @@ impl Keeper {
         self.shelf.as_ref()
     }
 
-    /// Takes what is new in the policies' folder and gives what is to be in force. Blocks: tests run.
+    /// What is on trial.
+    pub(super) fn trials(&self) -> &Trials {
+        &self.trials
+    }
+
+    /// Takes what is new in the policies' folder and gives what is to be in force. Blocks until its
+    /// tests have ended, up to a limit: what takes longer is left to the loop.
     #[must_use]
     pub fn survey(&self, before: &BundleSet) -> Survey {
-        let mut survey = Survey::default();
+        let mut survey = self.look(before, true, self.patience);
+        let mut late = self.trials.open();
+        late.sort();
+        for name in late {
+            let text = format!(
+                "{name}: its tests have not ended in {:?}; it comes into force once they pass",
+                self.patience
+            );
+            survey.faults.push(text + &stays(survey.set.get(&name)));
+        }
+        survey
+    }
+
+    /// What the store says is in force and what came of trials; nothing else is looked at.
+    #[must_use]
+    pub fn glance(&self, before: &BundleSet) -> Survey {
+        self.look(before, false, Duration::ZERO)
+    }
+
+    /// Offers what is new in the folder, where that is asked for, and takes what came of trials;
+    /// waits for those no longer than `patience`.
+    pub(super) fn look(&self, before: &BundleSet, folder: bool, patience: Duration) -> Survey {
+        let mut survey = Survey { set: before.clone(), ..Survey::default() };
+        let until = Instant::now() + patience;
+        if folder {
+            self.offer_folder(&mut survey);
+        }
+        while let Some(tried) = self.trials.next(until) {
+            self.settle(tried, before, &mut survey);
+        }
+        if self.shelf.is_some() {
+            survey.set = BundleSet::default();
+            self.in_force(before, &mut survey);
+        }
+        survey
+    }
+
+    /// Puts on trial what is new in the folder. What is gone from it goes out of force.
+    fn offer_folder(&self, survey: &mut Survey) {
         let offered = match set::names(&self.dir) {
             Ok((names, wrong)) => {
                 survey.faults.extend(wrong);
-                Some(names)
+                names
             }
-            Err(fault) => {
-                survey.faults.push(fault);
-                None
-            }
-        };
-        let Some(shelf) = &self.shelf else {
             // A folder that cannot be read, for once, takes nothing out of force.
-            let Some(offered) = offered else {
-                return Survey { set: before.clone(), ..survey };
-            };
-            for name in offered {
-                self.straight(&name, before, &mut survey);
-            }
-            return survey;
+            Err(fault) => return survey.faults.push(fault),
         };
-        if let Some(offered) = &offered {
-            for name in offered {
-                if let Err(faults) = self.offer(shelf, name) {
-                    refused(name, before.get(name), &faults, &mut survey);
+        self.trials.forget(|old| old.by == By::Folder && !offered.contains(&old.name));
+        for name in &offered {
+            let now = survey.set.get(name).cloned();
+            if let Err(faults) = self.offer_from_folder(name, now.as_ref()) {
+                refused(name, now.as_ref(), &faults, survey);
+            }
+        }
+        let Some(shelf) = &self.shelf else {
+            let names: Vec<String> = survey.set.iter().map(|bundle| bundle.name.clone()).collect();
+            for gone in names.iter().filter(|name| !offered.contains(name)) {
+                survey.set.remove(gone);
+            }
+            return;
+        };
+        // Deleting a folder is how a site without commands takes a policy away.
+        for name in shelf.names().iter().filter(|name| !offered.contains(name)) {
+            let gone = shelf.change(name, |state| {
+                if state.active.as_ref().is_some_and(|v| v.by == By::Folder) {
+                    state.put(None);
+                    state.seen_folder = None;
                 }
-            }
-            // Deleting a folder is how a site without commands takes a policy away.
-            for name in shelf.names().iter().filter(|name| !offered.contains(name)) {
-                let gone = shelf.change(name, |state| {
-                    if state.active.as_ref().is_some_and(|v| v.by == By::Folder) {
-                        state.put(None);
-                        state.seen_folder = None;
-                    }
-                    Ok(())
-                });
-                survey.faults.extend(gone.err().map(|e| e.to_string()));
-            }
+                Ok(())
+            });
+            survey.faults.extend(gone.err().map(|e| e.to_string()));
         }
-        self.in_force(before, &mut survey);
-        survey
     }
 
-    /// What the store says is in force, and nothing else looked at.
-    #[must_use]
-    pub fn glance(&self, before: &BundleSet) -> Survey {
-        let mut survey = Survey::default();
-        if self.shelf.is_some() {
-            self.in_force(before, &mut survey);
-        } else {
-            survey.set = before.clone();
-        }
-        survey
-    }
-
-    /// A bundle without a store: from the folder, straight.
-    fn straight(&self, name: &str, before: &BundleSet, survey: &mut Survey) {
-        let before = before.get(name);
-        let files = match Files::read(&self.dir.join(name)) {
-            Ok(files) => files,
-            Err(fault) => return refused(name, before, &[fault], survey),
+    fn offer_from_folder(&self, name: &str, now: Option<&Arc<Bundle>>) -> Result<(), Vec<Fault>> {
+        let files = Files::read(&self.dir.join(name)).map_err(|fault| vec![fault]);
+        // Put back as it was, or broken: what it was before is not wanted any more either.
+        let old = |old: &Candidate| old.by == By::Folder && old.name == name;
+        let files = files.inspect_err(|_| self.trials.forget(old))?;
+        let (by, mark, mut over) = (By::Folder, files.digest(), None);
+        let known = match &self.shelf {
+            Some(shelf) => {
+                let state = shelf.state(name).map_err(|e| vec![Fault::of("", e.to_string())])?;
+                over = state.active;
+                state.seen_folder.as_ref() == Some(&mark)
+            }
+            None => now.is_some_and(|now| now.digest == mark),
         };
-        if let Some(same) = before.filter(|b| b.digest == files.digest()) {
-            return survey.set.keep(Arc::clone(same));
+        if known {
+            self.trials.forget(old);
+        } else {
+            self.trials.offer(Candidate { name: name.to_owned(), files, by, mark, over });
         }
-        match (self.check)(&files, name) {
-            Ok(bundle) => survey.set.put(bundle, before),
-            Err(faults) => refused(name, before, &faults, survey),
-        }
+        Ok(())
     }
 
-    /// What the folder holds, checked and put in force where it is new.
-    fn offer(&self, shelf: &Shelf, name: &str) -> Result<(), Vec<Fault>> {
-        let one = |error: ShelfError| vec![Fault::of("", error.to_string())];
-        let files = Files::read(&self.dir.join(name)).map_err(|fault| vec![fault])?;
-        let digest = files.digest();
-        if shelf.state(name).map_err(one)?.seen_folder.as_ref() == Some(&digest) {
-            return Ok(());
+    /// Takes what came of a trial.
+    fn settle(&self, tried: Tried, before: &BundleSet, survey: &mut Survey) {
+        let Tried { candidate, result } = tried;
+        let (name, now) = (&candidate.name, before.get(&candidate.name));
+        let Some(shelf) = &self.shelf else {
+            return match result {
+                Ok(bundle) => survey.set.put(bundle, now),
+                Err(faults) => refused(name, now, &faults, survey),
+            };
+        };
+        // The store is at fault then, not the bundle: it is tried again when next offered.
+        let noted = match result {
+            Ok(bundle) => keep_passed(shelf, &candidate, &bundle),
+            Err(faults) => {
+                refused(name, now, &faults, survey);
+                // The folder's is said again whenever somebody asks for a look at it.
+                if candidate.by == By::Core { note(shelf, &candidate) } else { Ok(()) }
+            }
+        };
+        if let Err(error) = noted {
+            survey.faults.push(format!("{name}: {error}{}", stays(now)));
         }
-        self.admit(shelf, name, &files, By::Folder)
-    }
-
-    /// Checks it and puts it in force.
-    ///
-    /// # Errors
-    /// What is wrong with it, or with the store.
-    pub fn admit(
-        &self,
-        shelf: &Shelf,
-        name: &str,
-        files: &Files,
-        by: By,
-    ) -> Result<(), Vec<Fault>> {
-        let bundle = (self.check)(files, name)?;
-        let put = put(shelf, name, &bundle, files, by);
-        put.map_err(|error| vec![Fault::of("", error.to_string())])
     }
 
     /// Reads what the store says is in force; of a damaged version, the last whole one before it.
@@ -200,40 +243,21 @@ impl Keeper {
         }
     }
 
-    /// Takes what the Core API offers. What it no longer offers, and had put in force, goes.
+    /// What is to be fetched of what the Core API lists. What it no longer lists, and had put in
+    /// force, goes.
     ///
     /// # Errors
-    /// A line for each bundle that was not taken.
-    pub fn take(&self, offers: &[Offer]) -> Result<(), Vec<String>> {
+    /// A line for each thing that could not be done.
+    pub(super) fn wanted(&self, listed: Vec<Listed>) -> (Vec<Listed>, Vec<String>) {
         let Some(shelf) = &self.shelf else {
-            return Err(vec!["[policy] source needs a [policy] store that can be written".into()]);
+            let fault = "[policy] source needs a [policy] store that can be written";
+            return (Vec::new(), vec![fault.to_owned()]);
         };
         let mut faults = Vec::new();
-        for offer in offers {
-            let name = offer.org.to_string();
-            let Some(files) = &offer.files else { continue };
-            match (self.check)(files, &name) {
-                Ok(bundle) => {
-                    // The store is at fault, not the bundle: it is tried again when next asked for.
-                    if let Err(error) = put(shelf, &name, &bundle, files, By::Core) {
-                        faults.push(Fault::of("", error.to_string()).line_in(&name));
-                        continue;
-                    }
-                }
-                Err(found) => faults.extend(found.iter().map(|f| f.line_in(&name))),
-            }
-            // Taken or refused, it has been looked at.
-            let seen = shelf.change(&name, |state| {
-                state.seen_core = Some(offer.sha256.clone());
-                Ok(())
-            });
-            faults.extend(seen.err().map(|e| e.to_string()));
-        }
-        for name in shelf.names() {
-            if offers.iter().any(|offer| offer.org.to_string() == name) {
-                continue;
-            }
-            let gone = shelf.change(&name, |state| {
+        let names: BTreeSet<String> = listed.iter().map(|listed| listed.org.to_string()).collect();
+        self.trials.forget(|old| old.by == By::Core && !names.contains(&old.name));
+        for name in shelf.names().iter().filter(|name| !names.contains(*name)) {
+            let gone = shelf.change(name, |state| {
                 if state.active.as_ref().is_some_and(|v| v.by == By::Core) {
                     state.put(None);
                 }
@@ -242,26 +266,80 @@ impl Keeper {
             });
             faults.extend(gone.err().map(|e| e.to_string()));
         }
-        if faults.is_empty() { Ok(()) } else { Err(faults) }
+        // The folder's own wins.
+        let own = set::names(&self.dir).map(|(names, _)| names).unwrap_or_default();
+        let new = |listed: &Listed| {
+            let name = listed.org.to_string();
+            let seen = || shelf.state(&name).ok().and_then(|state| state.seen_core);
+            !own.contains(&name)
+                && !self.trials.tries(&name, By::Core, &listed.sha256)
+                && seen().as_ref() != Some(&listed.sha256)
+        };
+        (listed.into_iter().filter(new).collect(), faults)
     }
 
-    /// Organisations whose bundle the folder holds: what the Core API offers for them is not taken.
-    #[must_use]
-    pub fn of_the_folder(&self) -> Vec<String> {
-        set::names(&self.dir).map(|(names, _)| names).unwrap_or_default()
+    /// Takes what was fetched: a bundle is put on trial, what is none is refused for good.
+    ///
+    /// # Errors
+    /// A line that says what is wrong with the bundle or the store.
+    pub(super) fn fetched(
+        &self,
+        listed: &Listed,
+        files: Result<Files, Fault>,
+    ) -> Result<(), String> {
+        let name = listed.org.to_string();
+        let Some(shelf) = &self.shelf else { return Ok(()) };
+        let failed = |error: ShelfError| format!("{name}: {error}; what is in force stays");
+        let over = shelf.state(&name).map_err(failed)?.active;
+        let fault = files.as_ref().err().cloned();
+        let candidate = Candidate {
+            name: name.clone(),
+            files: files.unwrap_or_default(),
+            by: By::Core,
+            mark: listed.sha256.clone(),
+            over,
+        };
+        let Some(fault) = fault else {
+            self.trials.offer(candidate);
+            return Ok(());
+        };
+        counter!(names::POLICY_REFUSED, "org" => name.clone()).increment(1);
+        note(shelf, &candidate).map_err(failed)?;
+        Err(format!("{}; what is in force stays", fault.line_in(&name)))
     }
 }
 
-/// Keeps a version of a checked bundle and puts it in force.
-fn put(
-    shelf: &Shelf,
-    name: &str,
-    bundle: &Bundle,
-    files: &Files,
-    by: By,
-) -> Result<(), ShelfError> {
-    let version = shelf.keep(name, &bundle.version, files, by)?;
-    shelf.activate(name, version)
+/// Notes that a bundle has been looked at.
+fn note(shelf: &Shelf, candidate: &Candidate) -> Result<(), ShelfError> {
+    shelf.change(&candidate.name, |state| {
+        candidate.note(state);
+        Ok(())
+    })
+}
+
+/// Keeps a bundle that has passed and puts it in force, unless somebody has meanwhile said otherwise.
+fn keep_passed(shelf: &Shelf, candidate: &Candidate, bundle: &Bundle) -> Result<(), ShelfError> {
+    let name = &candidate.name;
+    let version = shelf.keep(name, &bundle.version, &candidate.files, candidate.by)?;
+    shelf.change(name, |state| {
+        if candidate.seen_in(state) {
+            return Ok(());
+        }
+        candidate.note(state);
+        // Nothing at all in force is somebody's word too: what else takes a bundle out of force
+        // takes it off trial.
+        let word = state.active.as_ref().is_none_or(|now| now.by == By::Command);
+        if word && state.active != candidate.over {
+            tracing::info!(
+                bundle = name,
+                version = version.version,
+                "policy bundle passed, and is kept; a command has meanwhile said what is in force"
+            );
+        } else {
+            state.put(Some(version));
+        }
+        Ok(())
+    })
 }
 
 /// The bundle of a kept version; the one in force where it is the same.
@@ -284,13 +362,13 @@ fn open(
 
 fn refused(name: &str, before: Option<&Arc<Bundle>>, faults: &[Fault], survey: &mut Survey) {
     counter!(names::POLICY_REFUSED, "org" => name.to_owned()).increment(1);
-    let kept = before.map(|b| format!("; version {} stays in force", b.version));
-    let kept = kept.unwrap_or_default();
     let errors = faults.iter().filter(|f| f.severity == super::Severity::Error);
+    let kept = stays(before);
     survey.faults.extend(errors.map(|fault| format!("{}{kept}", fault.line_in(name))));
-    if let Some(bundle) = before {
-        survey.set.keep(Arc::clone(bundle));
-    }
+}
+
+fn stays(bundle: Option<&Arc<Bundle>>) -> String {
+    bundle.map_or_else(String::new, |b| format!("; version {} stays in force", b.version))
 }
 
 /// Says what is in force, and what has changed.
@@ -346,10 +424,10 @@ impl Looker {
 enum Why {
     Asked,
     Tick,
-    Fetch,
+    Tried,
 }
 
-/// Looks once, at start. Blocks.
+/// Looks once, at start. Blocks, for a bounded time.
 pub fn first(keeper: &Keeper, engine: &impl InForce) {
     apply(engine, |before| keeper.survey(before));
 }
@@ -368,7 +446,7 @@ fn apply(engine: &impl InForce, look: impl FnOnce(&BundleSet) -> Survey) {
 pub fn keep(
     keeper: Keeper,
     engine: impl InForce,
-    mut fetch: Option<Fetch>,
+    fetch: Option<Fetch>,
     mut stop: watch::Receiver<bool>,
 ) -> (Looker, impl Future<Output = ()> + Send) {
     let ask = Arc::new(Notify::new());
@@ -377,41 +455,36 @@ pub fn keep(
         let mut tick = tokio::time::interval(LOOK_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut edition = keeper.shelf().map(Shelf::edition);
-        let mut due = tokio::time::Instant::now();
+        // Beside the loop: a source that is slow delays nothing but itself.
+        let (fetcher, news) = (keeper.clone(), keeper.clone());
+        let fetching = async move {
+            let Some(mut fetch) = fetch else { return std::future::pending().await };
+            loop {
+                fetch.once(&fetcher).await;
+                tokio::time::sleep(fetch.interval()).await;
+            }
+        };
+        let mut fetching = std::pin::pin!(fetching);
         loop {
-            let fetching = async {
-                match &fetch {
-                    Some(_) => tokio::time::sleep_until(due).await,
-                    None => std::future::pending().await,
-                }
-            };
             let why = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => None,
                 () = ask.notified() => Some(Why::Asked),
                 _ = tick.tick() => Some(Why::Tick),
-                () = fetching => Some(Why::Fetch),
+                () = news.trials.news() => Some(Why::Tried),
+                () = &mut fetching => None,
             };
             match why {
                 None => return,
                 Some(Why::Tick) if keeper.shelf().map(Shelf::edition) == edition => continue,
-                Some(Why::Fetch) => {
-                    if let Some(fetch) = &mut fetch {
-                        fetch.once(&keeper).await;
-                        due = tokio::time::Instant::now() + fetch.interval();
-                    }
-                }
                 Some(_) => {}
             }
             let folder = matches!(why, Some(Why::Asked));
             // Noted first: what changes while it is read is read again.
             edition = keeper.shelf().map(Shelf::edition);
             let (keeper, engine) = (keeper.clone(), engine.clone());
-            let looked =
-                tokio::task::spawn_blocking(move || {
-                    apply(&engine, |before| {
-                        if folder { keeper.survey(before) } else { keeper.glance(before) }
-                    });
-                });
+            let looked = tokio::task::spawn_blocking(move || {
+                apply(&engine, |before| keeper.look(before, folder, Duration::ZERO));
+            });
             if looked.await.is_err() {
                 tracing::error!("policy: looking at the bundles failed; what is in force stays");
             }

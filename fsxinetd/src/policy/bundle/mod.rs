@@ -7,7 +7,8 @@
 //! - [`files`]: what is in it; [`manifest`]: what runs for what; [`numbers`]: called numbers;
 //! - [`set`]: the bundles in force;
 //! - [`shelf`]: versions kept on disk, and which of them is in force;
-//! - [`keeper`]: who puts them in force while the daemon runs; [`fetch`]: from the Core API.
+//! - [`keeper`]: who puts them in force while the daemon runs; [`fetch`]: from the Core API;
+//!   `trial`: their tests, beside both.
 
 mod fault;
 pub mod fetch;
@@ -19,6 +20,7 @@ mod set;
 pub mod shelf;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -23,6 +23,9 @@ use super::{Fault, Files, canonical};
 /// Versions kept beside the one in force.
 const KEEP: usize = 10;
 
+/// Begins the name of a version that is being written; the number of the writer's process ends it.
+const NEW: &str = ".new-";
+
 /// Who put a version in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -327,15 +330,22 @@ impl Shelf {
             return Ok(kept);
         }
         let versions = self.folder(name).join("versions");
-        let new = versions.join(format!(".new-{}", std::process::id()));
+        let new = versions.join(format!("{NEW}{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&new);
-        files.write(&new).map_err(io(&new))?;
-        for made in [&self.folder(name), &versions] {
-            self.own(made);
+        sweep(&versions);
+        let moved = files.write(&new).map_err(io(&new)).and_then(|()| {
+            for made in [&self.folder(name), &versions] {
+                self.own(made);
+            }
+            self.own_all(&new);
+            let _ = std::fs::remove_dir_all(&path);
+            std::fs::rename(&new, &path).map_err(io(&path))
+        });
+        if moved.is_err() {
+            // Half a version is of no use, and on a full disk its room is wanted.
+            let _ = std::fs::remove_dir_all(&new);
         }
-        self.own_all(&new);
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::rename(&new, &path).map_err(io(&path))?;
+        moved?;
         File::open(&versions).and_then(|f| f.sync_all()).map_err(io(&versions))?;
         Ok(kept)
     }
@@ -459,6 +469,7 @@ impl Shelf {
 
     /// Takes away versions that nothing points to any more.
     fn prune(&self, name: &str, state: &State) {
+        sweep(&self.folder(name).join("versions"));
         let Ok(all) = self.versions(name) else { return };
         let held =
             |v: &Version| state.before.iter().chain(&state.active).any(|h| h.digest == v.digest);
@@ -466,6 +477,21 @@ impl Shelf {
         let surplus = loose.len().saturating_sub(KEEP);
         for version in loose.into_iter().take(surplus) {
             let _ = std::fs::remove_dir_all(self.path(name, version));
+        }
+    }
+}
+
+/// Takes away what processes that are gone had begun to write.
+fn sweep(versions: &Path) {
+    let processes = Path::new("/proc");
+    if !processes.join("self").exists() {
+        return;
+    }
+    for entry in std::fs::read_dir(versions).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let writer = name.to_str().and_then(|name| name.strip_prefix(NEW)?.parse::<u32>().ok());
+        if writer.is_some_and(|writer| !processes.join(writer.to_string()).exists()) {
+            let _ = std::fs::remove_dir_all(entry.path());
         }
     }
 }
@@ -557,6 +583,29 @@ mod tests {
         assert!(shelf.files("37", &version).is_ok());
         std::fs::write(shelf.root.join("37/active.json"), "{").expect("written");
         assert!(matches!(shelf.state("37"), Err(ShelfError::Damaged { .. })));
+    }
+
+    #[test]
+    fn what_could_not_be_written_whole_leaves_nothing_behind() {
+        let (_dir, shelf) = shelf();
+        put(&shelf, 1);
+        let versions = shelf.root.join("37/versions");
+        let began = || {
+            let entries = std::fs::read_dir(&versions).expect("read").flatten();
+            let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+            names.filter(|name| name.starts_with(NEW)).collect::<Vec<_>>()
+        };
+        // The second file cannot be written, as on a disk that is full by then.
+        let torn = Files::of(&[("manifest.toml", ""), ("b.lua", ""), ("b.lua/c.lua", "")]);
+        shelf.keep("37", "2", &torn, By::Core).expect_err("no room");
+        assert_eq!(began(), Vec::<String>::new());
+        // A writer that was killed, and one that is at it.
+        let (gone, at_it) = (u32::MAX, std::os::unix::process::parent_id());
+        for writer in [gone, at_it] {
+            std::fs::create_dir(versions.join(format!("{NEW}{writer}"))).expect("made");
+        }
+        put(&shelf, 3);
+        assert_eq!(began(), [format!("{NEW}{at_it}")]);
     }
 
     #[test]

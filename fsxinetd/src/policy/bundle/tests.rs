@@ -14,7 +14,12 @@ use super::shelf::{By, Shelf};
 use super::*;
 use crate::config;
 
+mod slow;
+
 const LONG: Duration = Duration::from_secs(60);
+
+/// A body that never comes.
+const HANGS: &str = "hangs";
 
 /// Where bundles are in force.
 #[derive(Clone, Default)]
@@ -138,6 +143,7 @@ impl Api {
         let url = format!("http://{}/v1/policies", listener.local_addr().expect("an address"));
         let api = self.clone();
         let task = tokio::spawn(async move {
+            let mut held = Vec::new();
             while let Ok((mut peer, _)) = listener.accept().await {
                 let mut head = vec![0; 4096];
                 let len = peer.read(&mut head).await.unwrap_or(0);
@@ -147,6 +153,10 @@ impl Api {
                 let etag = found.as_ref().map(|body| files::sha256(body.as_bytes()));
                 let known = etag.as_ref().is_some_and(|etag| head.contains(etag.as_str()));
                 api.heard.lock().expect("lock").push(head);
+                if found.as_deref() == Some(HANGS) {
+                    held.push(peer);
+                    continue;
+                }
                 let answer = match (found, known) {
                     (None, _) => "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_owned(),
                     (_, true) => {
@@ -207,7 +217,7 @@ async fn bundles_from_the_core_api() {
     let mut fetch = Fetch::from_config(&config).expect("a source").expect("one");
     let once = async |fetch: &mut Fetch| {
         tokio::time::timeout(LONG, fetch.once(&keeper)).await.expect("in time");
-        let survey = keeper.glance(&place.bundles());
+        let survey = keeper.look(&place.bundles(), false, LONG);
         place.put(survey.set);
         [place.version("12"), place.version("37"), place.version("38")]
     };
@@ -263,11 +273,11 @@ async fn a_bundle_that_found_no_place_is_taken_once_there_is_one() {
     let mut fetch = Fetch::from_config(&config).expect("a source").expect("one");
     let place = Place::default();
     fetch.once(&keeper).await;
-    place.put(keeper.glance(&place.bundles()).set);
+    place.put(keeper.look(&place.bundles(), false, LONG).set);
     assert_eq!(place.version("37"), "");
     std::fs::remove_file(&blocked).expect("removed");
     fetch.once(&keeper).await;
-    place.put(keeper.glance(&place.bundles()).set);
+    place.put(keeper.look(&place.bundles(), false, LONG).set);
     assert_eq!(place.version("37"), "1");
 }
 
@@ -282,6 +292,7 @@ async fn what_is_no_list_changes_nothing() {
     let keeper = keeper_of(dir.path());
     let mut fetch = Fetch::from_config(&config).expect("a source").expect("one");
     fetch.once(&keeper).await;
+    keeper.look(&BundleSet::default(), false, LONG);
     let good = api.files.lock().expect("lock")["/v1/policies"].clone();
     for list in [
         "<html>".to_owned(),
@@ -292,7 +303,7 @@ async fn what_is_no_list_changes_nothing() {
     ] {
         api.put("/v1/policies", list);
         fetch.once(&keeper).await;
-        let survey = keeper.glance(&BundleSet::default());
+        let survey = keeper.look(&BundleSet::default(), false, LONG);
         assert_eq!(survey.set.get("37").map(|b| b.version.as_str()), Some("1"));
     }
     // Names that would leave the folder.

@@ -86,7 +86,9 @@ pub async fn run(stage: &Stage, bundle: &Arc<Bundle>, filter: &str) -> Results {
     let began = Instant::now();
     let mut results = Results::default();
     for (file, code) in bundle.tests() {
-        if results.tests.len() >= MAX_TESTS {
+        // Past the limit, what is left would only say so again.
+        let late = began.elapsed() >= PATIENCE && !results.ok();
+        if late || results.tests.len() >= MAX_TESTS {
             break;
         }
         let suite = Suite {
@@ -124,7 +126,7 @@ impl Suite {
         let fault = match done {
             Ok(Ok(())) => return,
             Ok(Err(error)) => first_line(&error),
-            Err(_) => format!("not done within {} s", PATIENCE.as_secs()),
+            Err(_) => too_long(&self.bundle),
         };
         let (line, text) = self.placed(&fault);
         self.note("(the file itself)", Err((line, text)));
@@ -159,9 +161,10 @@ impl Suite {
         lua.sandbox(true)?;
         lua.set_memory_limit(MEMORY)?;
         let (deadline, stopped) = (self.deadline, Arc::clone(stopped));
+        let late = too_long(&self.bundle);
         lua.set_interrupt(move |_| {
             if stopped.load(Relaxed) || Instant::now() >= deadline {
-                return Err(Error::runtime("the tests take too long"));
+                return Err(Error::runtime(&late));
             }
             Ok(VmState::Continue)
         });
@@ -253,6 +256,10 @@ impl Suite {
         let tested = Tested { file: self.file.clone(), name: name.to_owned(), ok, failure, line };
         self.found.lock().unwrap_or_else(PoisonError::into_inner).push(tested);
     }
+}
+
+fn too_long(bundle: &Bundle) -> String {
+    format!("the tests of version {} did not end in {} s", bundle.version, PATIENCE.as_secs())
 }
 
 /// `"menu.lua:welcome"`, which need not stand in the manifest.
