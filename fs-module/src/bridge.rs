@@ -113,9 +113,10 @@ fn try_all(
         let at = fsx_seam::clock::utc_s();
         let bounds = attempts.bounds(n);
         // Others may have filled it since, or an operator taken it out.
-        let bar = world.live().filter(|_| !routing.emergency).and_then(|live| {
-            bounds.bar(&live, route.gateway_id, &routing.facts.data_centre, at)
-        });
+        let bar = world
+            .live()
+            .filter(|_| !routing.emergency)
+            .and_then(|live| bounds.bar(&live, route.gateway_id, &routing.facts.data_centre, at));
         if let Some(bar) = bar {
             let line = format!("fsx: gateway {} is {bar}, passed over", route.gateway_id);
             log::call(session, Level::Info, &line);

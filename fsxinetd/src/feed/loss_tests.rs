@@ -20,7 +20,8 @@ use crate::published::PublishedHandle;
 /// A build of the tables, where a third of the rows may be lost.
 async fn built(conn: &mut Conn) -> Result<Snapshot<Vec<u8>>, FeedError> {
     let loose = MakeSettings { max_lost_share: 0.33, ..MakeSettings::default() };
-    make(&read_at(conn, AT).await, &loose, 2, AT).map(|built| Snapshot::open(built.bytes).expect("opens"))
+    make(&read_at(conn, AT).await, &loose, 2, AT)
+        .map(|built| Snapshot::open(built.bytes).expect("opens"))
 }
 
 #[tokio::test]
@@ -53,7 +54,10 @@ async fn losses_of_reading_and_of_building_count_together() {
     let rows = |from: u32, number: &str, org: &str| -> String {
         let row = |id| format!("({id}, '{number}', 502, 'YES', '{org}')");
         let rows: Vec<String> = (from..from + 20).map(row).collect();
-        format!("INSERT INTO Numbers (ID, Number, BandID, Enabled, OrgID) VALUES {}", rows.join(", "))
+        format!(
+            "INSERT INTO Numbers (ID, Number, BandID, Enabled, OrgID) VALUES {}",
+            rows.join(", ")
+        )
     };
     testing::run(&mut conn, &rows(1000, "44", "x")).await;
     testing::run(&mut conn, &rows(2000, "none", "0")).await;

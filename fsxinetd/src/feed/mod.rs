@@ -19,6 +19,8 @@ pub(crate) mod fetch;
 mod follow;
 mod live;
 mod loss;
+#[cfg(test)]
+mod loss_tests;
 mod make;
 mod periods;
 mod place;
@@ -28,19 +30,15 @@ mod run;
 mod table;
 mod tables;
 #[cfg(test)]
-mod loss_tests;
-#[cfg(test)]
 mod tests;
 pub(crate) mod text;
 
 pub use error::FeedError;
 pub use fetch::source_address;
 pub use live::TableLive;
-pub use make::{MakeSettings, make};
 pub use loss::leaves_something;
-pub use publish::{
-    load, next_generation, publish, read_whole, replaceable, turn, write_file,
-};
+pub use make::{MakeSettings, make};
+pub use publish::{load, next_generation, publish, read_whole, replaceable, turn, write_file};
 pub use read::{Progress, Read, ReadSettings, count, read};
 pub use run::{Feed, FeedSettings, FeedStatus};
 pub use text::instant;

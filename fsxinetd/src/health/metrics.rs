@@ -29,7 +29,7 @@ pub const POLICY_HOST_CALLS: &str = "fsxinetd_policy_host_calls_total";
 /// What policies count with `fsx.metric.count`, by `org` (the bundle's) and their own `name`.
 pub const POLICY_COUNTS: &str = "fsxinetd_policy_events_total";
 /// What policies put with `fsx.metric.gauge`, by `org` and `name`.
-pub const POLICY_GAUGE: &str = "fsxinetd_policy_gauge";
+pub const POLICY_GAUGE: &str = "fsxinetd_policy_value";
 /// What policies note with `fsx.metric.observe`, by `org` and `name`.
 pub const POLICY_OBSERVED: &str = "fsxinetd_policy_observed_duration_seconds";
 /// Policy threads given up because a run did not end.

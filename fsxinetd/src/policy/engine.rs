@@ -384,6 +384,7 @@ impl Engine {
                     worker.give_up();
                     counter!(names::POLICY_ABANDONED).increment(1);
                     tracing::error!(
+                        org = worker.organisation(),
                         "a policy run holds its thread past every limit; a new one starts"
                     );
                 }

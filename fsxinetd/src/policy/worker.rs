@@ -53,6 +53,8 @@ struct Shared {
     peers: AtomicU32,
     /// Milliseconds after `base` at which the thread began what it is doing; 0 while it waits.
     busy_since: AtomicU64,
+    /// For which organisation, for the log.
+    busy_for: AtomicU32,
     /// What it was busy for.
     load: Load,
     given_up: watch::Sender<bool>,
@@ -74,6 +76,7 @@ impl Worker {
             in_hand: AtomicU32::new(0),
             peers: AtomicU32::new(0),
             busy_since: AtomicU64::new(0),
+            busy_for: AtomicU32::new(0),
             load: Load::default(),
             given_up: watch::Sender::new(false),
         });
@@ -114,6 +117,11 @@ impl Worker {
     /// Gives it a run that was [taken](Self::take).
     pub(super) fn send(&self, job: Job) -> Result<(), Failure> {
         self.jobs.send(job).map_err(|_| Failure::Busy)
+    }
+
+    /// The organisation whose run it is at, or was last.
+    pub(super) fn organisation(&self) -> u32 {
+        self.inside.shared.busy_for.load(Relaxed)
     }
 
     /// How long it has been at what it is doing.
@@ -218,7 +226,8 @@ pub(super) fn label(call: &Call) -> String {
 }
 
 impl Shared {
-    fn begin(&self) -> Busy<'_> {
+    fn begin(&self, org: u32) -> Busy<'_> {
+        self.busy_for.store(org, Relaxed);
         let began = self.base.elapsed();
         let now = u64::try_from(began.as_millis()).unwrap_or(u64::MAX);
         self.busy_since.store(now.max(1), Relaxed);
@@ -377,7 +386,8 @@ fn carry_out(
         let _in_hand = in_hand;
         let vm = vm.map_err(|error| Failure::Script(format!("no virtual machine: {error}")))?;
         let _spent = Spent(Arc::clone(&run));
-        let work = Watched { work: Box::pin(vm.execute(&run, &entry)), shared: &shared };
+        let work =
+            Watched { work: Box::pin(vm.execute(&run, &entry)), org: key.0, shared: &shared };
         let result = work.await;
         if matches!(result, Err(Failure::Memory { .. })) {
             // What filled it may still be there.
@@ -429,6 +439,7 @@ impl Machines {
 /// A future whose polls the supervisor can see.
 struct Watched<'a, F> {
     work: Pin<Box<F>>,
+    org: u32,
     shared: &'a Shared,
 }
 
@@ -437,7 +448,7 @@ impl<F: Future> Future for Watched<'_, F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.get_mut();
-        let _busy = this.shared.begin();
+        let _busy = this.shared.begin(this.org);
         this.work.as_mut().poll(cx)
     }
 }

@@ -147,11 +147,13 @@ pub(super) fn refuse_lost_carriers(
         ];
         for carrier in carriers {
             let has = [&numbers, &rates, &gateways].map(|of| of.contains(&carrier.id));
-            let lacks = || has.iter().zip(could_be).filter(|(has, _)| !**has).map(|(_, first)| first);
-            if has.contains(&true) && lacks().all(|first| first.is_some()) {
-                if let Some(first) = lacks().next() {
-                    return gone(carrier.id, first);
-                }
+            let lacks =
+                || has.iter().zip(could_be).filter(|(has, _)| !**has).map(|(_, first)| first);
+            if has.contains(&true)
+                && lacks().all(|first| first.is_some())
+                && let Some(first) = lacks().next()
+            {
+                return gone(carrier.id, first);
             }
         }
     }

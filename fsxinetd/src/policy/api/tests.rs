@@ -438,6 +438,14 @@ const ATTACKS: &[&str] = &[
     "for i = 1, 1e9 do session:setVariable('my_' .. i, 'x') end",
     "local s = ('a'):rep(2e6) while true do s:find(('a'):rep(1e6) .. 'b', 1, true) end",
     "local s = ('a'):rep(2e6) while true do string.split(s, ('a'):rep(1e6) .. 'b') end",
+    "local s = ('z'):rep(2^19) s:match('[' .. ('a'):rep(2^19) .. 'z]*$')",
+    "local s = ('z'):rep(2^19) s:gsub('[' .. ('a'):rep(2^19) .. 'z]*$', '')",
+    "local s = ('z'):rep(2^19) s:gmatch('[' .. ('a'):rep(2^19) .. 'z]*$')()",
+    "local s = ('z'):rep(2^19) s:find('[' .. ('a'):rep(2^19) .. 'z]*$')",
+    "local s = ('z'):rep(2^20) while true do s:match('[abcdefghijklmnopz]*$') end",
+    "local s = ('z'):rep(2^20) s:match(('z*'):rep(15) .. 'b')",
+    "local a, b = ('x'):rep(2^20) .. 'a', ('x'):rep(2^20) .. 'b'
+     local t = {} for n = 1, 30000 do t[n] = (n * 7919 % 13 < 6) and a or b end table.sort(t)",
 ];
 
 #[tokio::test]

@@ -128,13 +128,25 @@ pub fn plain(value: &Json) -> Option<String> {
 }
 
 /// One answer for every time, or one after another, the last of them for ever.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OneOrMany<T> {
     /// In turn.
     Many(Vec<T>),
     /// Always.
     One(T),
+}
+
+// By hand, so that what is wrong with the one or the many is said.
+impl<'de, T: serde::de::DeserializeOwned> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let read = |value| serde_json::from_value(value).map_err(serde::de::Error::custom);
+        match Json::deserialize(from)? {
+            Json::Array(many) => {
+                many.into_iter().map(read).collect::<Result<_, _>>().map(Self::Many)
+            }
+            one => read(one).map(Self::One),
+        }
+    }
 }
 
 impl<T: Clone> OneOrMany<T> {
@@ -150,7 +162,7 @@ impl<T: Clone> OneOrMany<T> {
 
 /// What comes of a bridge.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(from = "BridgeText")]
+#[serde(try_from = "BridgeText")]
 pub struct Bridge {
     /// FreeSWITCH's cause; `SUCCESS` answers.
     pub cause: String,
@@ -173,8 +185,10 @@ enum BridgeText {
     },
 }
 
-impl From<BridgeText> for Bridge {
-    fn from(text: BridgeText) -> Self {
+impl TryFrom<BridgeText> for Bridge {
+    type Error = String;
+
+    fn try_from(text: BridgeText) -> Result<Self, String> {
         let (cause, after_s, talk_s) = match text {
             BridgeText::Word(cause) => (Some(cause), 0.0, 0.0),
             BridgeText::Whole { cause, after_s, talk_s } => (cause, after_s, talk_s),
@@ -182,8 +196,28 @@ impl From<BridgeText> for Bridge {
         let cause = cause.unwrap_or_default().to_ascii_uppercase();
         let answered = matches!(cause.as_str(), "" | "ANSWER" | "ANSWERED" | "SUCCESS");
         let cause = if answered { "SUCCESS".to_owned() } else { cause };
-        Self { cause, after_s, talk_s }
+        Ok(Self { cause, after_s: length("after_s", after_s)?, talk_s: length("talk_s", talk_s)? })
     }
+}
+
+/// Longest that anything in a scene lasts, in seconds: some months.
+const LONGEST_S: f64 = 1e7;
+
+/// A number of seconds that a call may have.
+fn length(key: &str, seconds: f64) -> Result<f64, String> {
+    if (0.0..=LONGEST_S).contains(&seconds) {
+        return Ok(seconds);
+    }
+    Err(format!("{key} is {seconds:?}, expected seconds from 0 to {LONGEST_S}"))
+}
+
+fn seconds<'de, D: serde::Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    length("a time", f64::deserialize(from)?).map_err(serde::de::Error::custom)
+}
+
+fn maybe_seconds<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    let seconds = Option::<f64>::deserialize(from)?;
+    seconds.map(|s| length("after_s", s)).transpose().map_err(serde::de::Error::custom)
 }
 
 /// When the caller hangs up.
@@ -191,6 +225,7 @@ impl From<BridgeText> for Bridge {
 #[serde(deny_unknown_fields)]
 pub struct HangUp {
     /// So many seconds after the call began.
+    #[serde(default, deserialize_with = "maybe_seconds")]
     pub after_s: Option<f64>,
     /// During this application…
     pub during: Option<String>,
@@ -210,6 +245,7 @@ fn one() -> u32 {
 #[serde(default, deny_unknown_fields)]
 pub struct App {
     /// How long it takes, in seconds.
+    #[serde(deserialize_with = "seconds")]
     pub seconds: f64,
     /// Variables that it sets.
     pub vars: BTreeMap<String, Json>,
@@ -219,7 +255,7 @@ pub struct App {
 
 /// An answer of the Core API: `{"status": …, "body": …}`, or the body alone.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(from = "Json")]
+#[serde(try_from = "Json")]
 pub struct Core {
     /// HTTP status.
     pub status: u16,
@@ -231,8 +267,10 @@ pub struct Core {
     pub after_ms: u64,
 }
 
-impl From<Json> for Core {
-    fn from(value: Json) -> Self {
+impl TryFrom<Json> for Core {
+    type Error = String;
+
+    fn try_from(value: Json) -> Result<Self, String> {
         let known = ["status", "body", "error", "after_ms"];
         let whole = value.as_object().is_some_and(|o| {
             !o.is_empty()
@@ -242,15 +280,18 @@ impl From<Json> for Core {
                     || o.contains_key("after_ms"))
         });
         if !whole {
-            return Self { status: 200, body: value, error: None, after_ms: 0 };
+            return Ok(Self { status: 200, body: value, error: None, after_ms: 0 });
         }
         let status = value["status"].as_u64().and_then(|s| u16::try_from(s).ok()).unwrap_or(200);
-        Self {
+        let after = &value["after_ms"];
+        let after_ms = if after.is_null() { Some(0.0) } else { after.as_f64() };
+        let after_ms = after_ms.ok_or_else(|| format!("after_ms is {after}, expected a number"))?;
+        Ok(Self {
             status,
             body: value["body"].clone(),
             error: value["error"].as_str().map(str::to_owned),
-            after_ms: value["after_ms"].as_u64().unwrap_or(0),
-        }
+            after_ms: (length("after_ms / 1000", after_ms / 1_000.0)? * 1_000.0) as u64,
+        })
     }
 }
 
@@ -293,8 +334,10 @@ pub struct End {
     /// FreeSWITCH's name of the cause.
     pub cause: String,
     /// How long it rang, in seconds.
+    #[serde(deserialize_with = "seconds")]
     pub rang_s: f64,
     /// How long they talked, in seconds; 0 was not answered.
+    #[serde(deserialize_with = "seconds")]
     pub talked_s: f64,
 }
 

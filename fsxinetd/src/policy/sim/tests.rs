@@ -258,3 +258,20 @@ async fn the_state_of_a_call_is_what_a_switch_would_say() {
     let said = logged(&played);
     assert_eq!(said, ["CS_EXECUTE CS_EXECUTE", "CS_HANGUP"], "{:?}", played.failure);
 }
+
+#[test]
+fn times_that_no_call_has_are_refused() {
+    for (scene, said) in [
+        (json!({"ended": {"rang_s": 1e300}}), "1e300"),
+        (json!({"ended": {"rang_s": 1, "talked_s": -1}}), "-1.0"),
+        (json!({"hang_up": {"after_s": 1e300}}), "1e300"),
+        (json!({"hang_up": {"after_s": -5}}), "-5.0"),
+        (json!({"apps": {"playback": {"seconds": -3}}}), "-3.0"),
+        (json!({"bridges": [{"after_s": 1e300}]}), "1e300"),
+        (json!({"core": {"/x": {"after_ms": 1e18}}}), "after_ms"),
+        (json!({"core": {"/x": {"after_ms": "soon"}}}), "after_ms"),
+    ] {
+        let error = Scene::from_json(std::slice::from_ref(&scene)).expect_err("refused");
+        assert!(error.to_string().contains(said), "{scene}: {error}");
+    }
+}
