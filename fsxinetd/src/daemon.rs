@@ -11,6 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use fsx_core::data::RoutingData as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::cli::fail;
@@ -60,6 +61,8 @@ pub fn start(config: Config, path: &Path) -> ExitCode {
 struct Rooms {
     engine: Engine,
     policies: keeper::Looker,
+    /// Has the feed look at its data, where there is one.
+    look_at_data: Option<Arc<Notify>>,
     health: Health,
     level: logging::Level,
     path: PathBuf,
@@ -89,8 +92,10 @@ async fn run(
     let http_socket = http::bind(config.http.listen).await?;
 
     // The data.
+    let mut look_at_data = None;
     if let Some(feed) = start_feed(&config, feed, &published)? {
         health.follow(feed.status());
+        look_at_data = Some(feed.rebuild());
         tasks.spawn(feed.run(shutdown.signal()));
     }
 
@@ -206,7 +211,7 @@ async fn run(
     notify::ready("up");
 
     let (drain_s, running) = (config.daemon.drain_s, config);
-    let rooms = Rooms { engine, policies, health, level, path, stage, running };
+    let rooms = Rooms { engine, policies, look_at_data, health, level, path, stage, running };
     let broken = serve(&mut stop, &mut hangup, &mut tasks, &rooms).await;
 
     // Down.
@@ -268,6 +273,9 @@ fn reload(rooms: &Rooms) {
             *rooms.stage.write().unwrap_or_else(PoisonError::into_inner) =
                 Stage::new(&config.policy, &rooms.running.site);
             rooms.policies.look();
+            if let Some(feed) = &rooms.look_at_data {
+                feed.notify_one();
+            }
             if let Err(error) = rooms.level.set(&config.log) {
                 tracing::error!("{error}; the old level stays");
             }

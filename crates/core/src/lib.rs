@@ -31,5 +31,5 @@ pub use digits::{E164, Key};
 pub use facts::{CallFacts, Country};
 pub use gateways::MAX_GATEWAYS;
 pub use money::Nano;
-pub use plan::{Candidate, Decision, Plan, Reject};
+pub use plan::{Candidate, Decision, MAX_ATTEMPTS, Plan, Reject};
 pub use profile::Profile;

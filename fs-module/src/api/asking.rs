@@ -1,6 +1,6 @@
 //! `fsx route` and `fsx why`: the decision for a call that is not there.
 
-use fsx_core::{data::NoLive, standing};
+use fsx_core::{MAX_ATTEMPTS, data::NoLive, standing};
 use fsx_wire::answer::{CollectWhy, Excluded, Route, RouteAnswer};
 
 use super::{Form, table::Table};
@@ -100,7 +100,11 @@ fn fact(facts: &mut Facts, word: &str) -> Result<(), String> {
         "privacy-class" => facts.privacy_class = Some(value.to_owned()),
         "lrn" if value.contains(|c: char| c.is_ascii_digit()) => facts.lrn = Some(value.to_owned()),
         "lrn" => return Err(number("a number")),
-        "attempts" => facts.max_attempts = value.parse().map_err(|_| number("a number to 255"))?,
+        "attempts" => {
+            let most = value.parse().ok().filter(|most| usize::from(*most) <= MAX_ATTEMPTS);
+            facts.max_attempts =
+                most.ok_or_else(|| number(&format!("a number from 0 to {MAX_ATTEMPTS}")))?;
+        }
         _ => return Err("unknown fact; fsx help lists them".to_owned()),
     }
     Ok(())

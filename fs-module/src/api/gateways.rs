@@ -147,7 +147,8 @@ fn passive(seen: Option<&GatewayRow>) -> Value {
             set("of_calls", of);
         }
     }
-    if row.trips > 0 && row.tripped_by.1 > 0 {
+    // What brought it down is of no interest once it is up.
+    if !matches!(row.passive, Passive::Up) && row.trips > 0 && row.tripped_by.1 > 0 {
         set("failed", row.tripped_by.0);
         set("of_attempts", row.tripped_by.1);
     }

@@ -182,7 +182,7 @@ fn live(world: &World) -> String {
         Some(live) => {
             let stats = live.table().stats();
             format!(
-                "{}, generation {}, {} gateways, {} calls in progress, {} switch processes{}{}",
+                "{}, generation {}, {} gateways met, {} calls in progress, {} switch processes{}{}",
                 path.display(),
                 stats.generation,
                 stats.gateways,

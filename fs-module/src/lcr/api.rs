@@ -43,7 +43,11 @@ fn answer(world: &World, arguments: &str, session: Option<Session<'_>>) -> Strin
     let config = &setup.config;
     let at = fsx_seam::clock::utc_s();
     let mut words = arguments.split_whitespace();
-    let Some(digits) = words.next().filter(|_| arguments.len() <= crate::api::MAX_COMMAND) else {
+    if arguments.len() > crate::api::MAX_COMMAND {
+        let (got, most) = (arguments.len(), crate::api::MAX_COMMAND);
+        return format!("-ERR a command of {got} bytes, expected at most {most}\n");
+    }
+    let Some(digits) = words.next() else {
         return USAGE.to_owned();
     };
     let mut facts = match session {

@@ -208,7 +208,8 @@ impl Feed {
         self.status.subscribe()
     }
 
-    /// Notify it to read and build now, changes or not.
+    /// Notify it to read everything now, and to build where anything has changed; also what would be refused
+    /// because the database says less than it did.
     #[must_use]
     pub fn rebuild(&self) -> Arc<Notify> {
         self.rebuild.clone()
@@ -343,7 +344,10 @@ impl Feed {
                 return Err(FeedError::Gone { what: gone.join(", ") });
             }
         }
-        if !(asked || ageing) && self.fingerprint == Some(rows.fingerprint) {
+        if !ageing && self.fingerprint == Some(rows.fingerprint) {
+            if asked {
+                info!(generation = self.generation, "the database was read: nothing has changed");
+            }
             return Ok(());
         }
         self.say_lacking(&rows.lacking);
