@@ -125,22 +125,6 @@ impl Schema {
         table.required.iter().copied().find(|column| !self.has(table.name, column))
     }
 
-    /// Tables and columns that are read as their defaults: not there, or not ours to see. A table as
-    /// `Overrides`, a column as `Numbers.OrgID`.
-    #[must_use]
-    pub fn lacking(&self) -> BTreeSet<String> {
-        let mut lacking = BTreeSet::new();
-        for table in TABLES {
-            if !self.readable(table) {
-                lacking.insert(table.name.to_owned());
-                continue;
-            }
-            let columns = table.optional.iter().filter(|column| !self.has(table.name, column));
-            lacking.extend(columns.map(|column| format!("{}.{column}", table.name)));
-        }
-        lacking
-    }
-
     /// Whether the table can be read.
     #[must_use]
     pub fn readable(&self, table: &Table) -> bool {

@@ -18,8 +18,8 @@ pub enum FeedError {
     Build(BuildError),
     /// What routes calls has become empty.
     #[error(
-        "build refused: there are no {what} any more, and {path} has some: calls would be refused. Take \
-         the file away to publish it all the same",
+        "build refused: there are no {what} any more, and {path} has some: calls would be refused. If that \
+         is meant, stop fsxinetd, take the file away, and start it",
         path = path.display()
     )]
     Nothing {
@@ -31,11 +31,15 @@ pub enum FeedError {
     /// What the last build read is not there any more, or not ours to see.
     #[error(
         "build refused: the database has no {what} any more, and what it said would be forgotten. Put it \
-         back, or the grant on it; `fsxinetd db check` tells what is missing"
+         back, or the grant on it (`fsxinetd db check`); if that is meant, stop fsxinetd, take {path} \
+         away, and start it",
+        path = path.display()
     )]
     Gone {
         /// A table, or a column as `Numbers.OrgID`; several with commas.
         what: String,
+        /// The snapshot in place, which stays.
+        path: PathBuf,
     },
     /// What was built cannot be opened: a fault in fsx.
     #[error("the new snapshot cannot be read back: {0}")]

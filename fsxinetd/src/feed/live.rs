@@ -39,8 +39,11 @@ impl LiveRows {
         } else {
             self.spend(spend, live, &mut wrong);
         }
-        if !readable(schema, HEALTH) && !self.health.is_empty() {
-            wrong.push(format!("{HEALTH} is not there any more, or not ours to see: health stays"));
+        // Also what an earlier run was told stays, where the table cannot be read from the start.
+        if !readable(schema, HEALTH) {
+            if !self.health.is_empty() || !self.begun && !live.health().is_empty() {
+                wrong.push(format!("{HEALTH} is not there, or not ours to see: health stays"));
+            }
         } else {
             self.health(health, live, &mut wrong);
         }
@@ -186,7 +189,8 @@ async fn read_spend(
     wrong: &mut Vec<String>,
 ) -> Result<BTreeMap<u32, Option<Nano>>, DbError> {
     let mut newest: BTreeMap<u32, (i64, Nano)> = BTreeMap::new();
-    let mut unread = BTreeSet::new();
+    // The latest row of each organisation that cannot be read; the end of time where that is its time.
+    let mut unread: BTreeMap<u32, i64> = BTreeMap::new();
     if !readable(schema, SPEND) {
         return Ok(BTreeMap::new());
     }
@@ -195,22 +199,28 @@ async fn read_spend(
     for row in conn.rows("read WholesaleCallCostCache", &cast(conn, &sql), 3).await? {
         let cell = |at: usize| row[at].as_deref().map(str::as_bytes);
         let (org, cost) = (whole::<u32>(cell(0)), money(cell(1)));
-        let (Some(org), Ok(cost), Ok(at)) = (org, cost, instant(cell(2))) else {
+        let at = instant(cell(2));
+        let (Some(org), Ok(cost), Ok(at)) = (org, cost, &at) else {
             wrong.push(format!(
                 "WholesaleCallCostCache {}: bad Cost or Time (\"{}\", \"{}\")",
                 words(cell(0)),
                 words(cell(1)),
                 words(cell(2))
             ));
-            unread.extend(org);
+            if let Some(org) = org {
+                let latest = unread.entry(org).or_insert(i64::MIN);
+                *latest = (*latest).max(at.unwrap_or(i64::MAX));
+            }
             continue;
         };
         // Where the table keeps a history the latest row is the sum so far.
-        let seen = newest.entry(org).or_insert((at, cost));
-        *seen = (*seen).max((at, cost));
+        let seen = newest.entry(org).or_insert((*at, cost));
+        *seen = (*seen).max((*at, cost));
     }
+    // One that is older than what can be read is of no interest.
+    unread.retain(|org, at| newest.get(org).is_none_or(|(good, _)| *at >= *good));
     let newest = newest.into_iter().map(|(org, (_, cost))| (org, Some(cost)));
-    Ok(newest.chain(unread.into_iter().map(|org| (org, None))).collect())
+    Ok(newest.chain(unread.into_keys().map(|org| (org, None))).collect())
 }
 
 /// Every column as text, where the engine does not give it so by itself.

@@ -40,6 +40,15 @@ const FROM: &[(&str, &str)] = &[
     ("A-bands", "LCRRates.ABandID"),
 ];
 
+/// What is lacking now and was there before. A table that is new has lost nothing, whatever it lacks.
+pub(super) fn lost(before: &BTreeSet<String>, now: &BTreeSet<String>) -> Vec<String> {
+    let was_there = |name: &&String| {
+        let table = name.split_once('.').map_or(name.as_str(), |(table, _)| table);
+        !before.contains(*name) && !before.contains(table)
+    };
+    now.iter().filter(was_there).cloned().collect()
+}
+
 /// Of what the database lacks, what its owner has elsewhere: it is worth a warning.
 pub(super) fn of_the_owner(lacking: &BTreeSet<String>) -> Vec<&str> {
     let added = |name: &str| ADDED.iter().any(|a| *a == name || name.starts_with(&format!("{a}.")));
@@ -75,7 +84,7 @@ pub fn leaves_something<B: AsRef<[u8]>>(
         lacking.contains(from) && has(&old, section) && !has(new, section)
     };
     match FROM.iter().find(from_lacking) {
-        Some((_, from)) => Err(FeedError::Gone { what: (*from).to_owned() }),
+        Some((_, from)) => Err(FeedError::Gone { what: (*from).to_owned(), path: path.to_owned() }),
         None => Ok(()),
     }
 }

@@ -116,15 +116,34 @@ async fn a_column_that_goes_away_does_not_open_what_it_closed() {
     let error = s.error.expect("an error");
     assert!(error.contains("no LCRRates.Start any more"), "{error}");
     assert_eq!(s.generation, first);
-    // Back, and all is well; asked for by somebody, it is taken as it is.
+    // Somebody who has policies read again has not said that rates are to begin at once.
+    rebuild.notify_one();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(status.borrow().error.is_some());
+    // Back, and all is well. A new table takes nothing away, whatever it lacks.
     testing::run(&mut conn, "ALTER TABLE LCRRates RENAME COLUMN EffectiveFrom TO Start").await;
     until(&mut status, "well again", |s| s.error.is_none()).await;
+    stop.send(true).expect("runs");
+    running.await.expect("ends");
+    // A restart without the file in place is somebody's word.
     testing::run(&mut conn, "ALTER TABLE LCRRates RENAME COLUMN Start TO EffectiveFrom").await;
-    until(&mut status, "refused", |s| s.error.is_some()).await;
-    rebuild.notify_one();
+    std::fs::remove_file(dir.path().join("routes")).expect("removed");
+    let feed = Feed::new(settings(dir.path()), PublishedHandle::new()).expect("starts");
+    let mut status = feed.status();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn(feed.run(stopped));
     until(&mut status, "taken", |s| s.generation > first && s.error.is_none()).await;
     stop.send(true).expect("runs");
     running.await.expect("ends");
+}
+
+#[test]
+fn a_new_table_takes_nothing_away() {
+    let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let before = set(&["Periods", "Numbers.OrgID"]);
+    assert!(super::loss::lost(&before, &set(&["Periods.TimeZone", "Numbers.OrgID"])).is_empty());
+    let now = set(&["Overrides", "LCRRates.Start", "Periods"]);
+    assert_eq!(super::loss::lost(&before, &now), ["LCRRates.Start", "Overrides"]);
 }
 
 #[tokio::test]
@@ -146,12 +165,34 @@ async fn a_cost_that_cannot_be_read_opens_no_limit() {
     .await;
     assert_eq!(told(&mut rows, &mut conn, &live).await, 2);
     assert_eq!((live.spend(42), live.spend(43)), (known, Some(Nano(i64::MAX))));
+    // One that is older than what can be read is of no interest.
+    testing::run(
+        &mut conn,
+        "ALTER TABLE WholesaleCallCostCache RENAME TO Spend_one;\n\
+         CREATE TABLE WholesaleCallCostCache AS SELECT * FROM Spend_one WHERE OrgID = 43;\n\
+         INSERT INTO WholesaleCallCostCache VALUES (42, NULL, '2024-01-01 00:00:00'), \
+         (42, '10.5', '2026-01-20 09:00:00')",
+    )
+    .await;
+    assert_eq!(told(&mut rows, &mut conn, &live).await, 2);
+    assert_eq!(live.spend(42), known);
+    testing::run(&mut conn, "UPDATE WholesaleCallCostCache SET Cost = '11' WHERE Cost = '10.5'")
+        .await;
+    told(&mut rows, &mut conn, &live).await;
+    assert_eq!(live.spend(42), Nano::parse("11").ok());
+    testing::run(&mut conn, "UPDATE WholesaleCallCostCache SET Cost = '10.5' WHERE Cost = '11'")
+        .await;
+    told(&mut rows, &mut conn, &live).await;
     // The tables go away: nothing is forgotten.
     testing::run(&mut conn, "ALTER TABLE WholesaleCallCostCache RENAME TO Spend_old").await;
     testing::run(&mut conn, "ALTER TABLE CarrierGatewayHealth RENAME TO Health_old").await;
     assert_eq!(told(&mut rows, &mut conn, &live).await, 2);
     assert_eq!(live.spend(42), known);
     assert!(!live.healthy(3001, "LON1"));
+    // Nor by a daemon that starts just then.
+    let mut fresh = LiveRows::default();
+    assert_eq!(told(&mut fresh, &mut conn, &live).await, 1);
+    assert_eq!((live.spend(42), live.healthy(3001, "LON1")), (known, false));
     // Deleted is forgotten.
     testing::run(&mut conn, "ALTER TABLE Spend_old RENAME TO WholesaleCallCostCache").await;
     testing::run(&mut conn, "DELETE FROM WholesaleCallCostCache").await;

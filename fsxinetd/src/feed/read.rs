@@ -83,7 +83,7 @@ pub async fn read(
             return Err(DbError::NoColumn { table: table.name, column });
         }
     }
-    let mut read = Read { lacking: schema.lacking(), ..Read::default() };
+    let mut read = Read { lacking: lacking(&schema), ..Read::default() };
     let mut print = Print::default();
     // After an error the connection is in an unknown state; whoever owns it opens another.
     conn.begin_read().await?;
@@ -106,6 +106,21 @@ pub async fn read(
     print.word(read.stale_fx.len() as u64);
     read.fingerprint = print.0;
     Ok(read)
+}
+
+/// Tables and columns that a build reads as their defaults: not there, or not ours to see. A table as
+/// `Overrides`, a column as `Numbers.OrgID`.
+pub(super) fn lacking(schema: &Schema) -> BTreeSet<String> {
+    let mut lacking = BTreeSet::new();
+    for Taker { table: name, columns, .. } in tables::ALL {
+        if Table::named(name).is_some_and(|table| schema.readable(table)) {
+            let columns = columns.iter().filter(|column| !schema.has(name, column));
+            lacking.extend(columns.map(|column| format!("{name}.{column}")));
+        } else {
+            lacking.insert((*name).to_owned());
+        }
+    }
+    lacking
 }
 
 async fn one(

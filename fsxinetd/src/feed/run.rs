@@ -16,12 +16,13 @@ use tracing::{info, warn};
 use super::changes::{self, Stamp};
 use super::fetch::{Fetcher, Source};
 use super::follow::follow;
-use super::loss::{leaves_something, of_the_owner};
+use super::loss::{leaves_something, lost, of_the_owner};
 use super::place;
+use super::read::lacking;
 use super::table::{Emptied, keep};
 use super::{FeedError, MakeSettings, load, make, next_generation, publish, read, turn};
 use crate::config::{Config, UnusablePrefix};
-use crate::db::{Access, Conn, DbError, DbUrl};
+use crate::db::{Access, Conn, DbError, DbUrl, Schema};
 use crate::published::{Published, PublishedHandle};
 
 /// What the feed is to do.
@@ -127,6 +128,8 @@ pub struct Feed {
     fingerprint: Option<u64>,
     /// What the database lacked when the last snapshot was built from it.
     lacking: Option<BTreeSet<String>>,
+    /// What it lacked when a build was refused for that: a grant that comes back changes no table.
+    refused_lacking: Option<BTreeSet<String>>,
     snapshot: Option<(Arc<Snapshot<Vec<u8>>>, u64)>,
     in_force: watch::Sender<Option<Arc<Snapshot<Vec<u8>>>>>,
     clock: Clock,
@@ -175,6 +178,7 @@ impl Feed {
             generation: 0,
             fingerprint: None,
             lacking: None,
+            refused_lacking: None,
             snapshot: None,
             in_force: watch::Sender::new(None),
             clock: Arc::new(SystemTime::now),
@@ -208,8 +212,7 @@ impl Feed {
         self.status.subscribe()
     }
 
-    /// Notify it to read everything now, and to build where anything has changed; also what would be refused
-    /// because the database says less than it did.
+    /// Notify it to read everything now, and to build where anything has changed.
     #[must_use]
     pub fn rebuild(&self) -> Arc<Notify> {
         self.rebuild.clone()
@@ -290,7 +293,14 @@ impl Feed {
                 looked_at = Some(Instant::now());
                 let now = changes::stamp(&mut conn).await?;
                 let old = read_at.elapsed() >= READ_ALL_EVERY;
-                if asked || old || ageing || now.moved_since(read_stamp.as_ref()) {
+                let back = match self.refused_lacking.take() {
+                    Some(then) if lacking(&Schema::read(&mut conn).await?) == then => {
+                        self.refused_lacking = Some(then);
+                        false
+                    }
+                    then => then.is_some(),
+                };
+                if asked || old || ageing || back || now.moved_since(read_stamp.as_ref()) {
                     refused = match self.read_and_build(&mut conn, asked, ageing).await {
                         Ok(()) => false,
                         // The database is well, its data is not: wait for somebody to mend it.
@@ -319,8 +329,8 @@ impl Feed {
         }
     }
 
-    /// `asked`: by somebody, who may want what would be refused otherwise; `ageing`: the snapshot in force
-    /// is, so that it is made anew though nothing has changed.
+    /// `asked`: by somebody, who is to hear of it; `ageing`: the snapshot in force is, so that it is made anew
+    /// though nothing has changed.
     async fn read_and_build(
         &mut self,
         conn: &mut Conn,
@@ -338,10 +348,12 @@ impl Feed {
             }
         })
         .await?;
-        if !asked && let Some(before) = &self.lacking {
-            let gone: Vec<&str> = rows.lacking.difference(before).map(String::as_str).collect();
+        if let Some(before) = &self.lacking {
+            let gone = lost(before, &rows.lacking);
             if !gone.is_empty() {
-                return Err(FeedError::Gone { what: gone.join(", ") });
+                self.refused_lacking = Some(rows.lacking);
+                let path = self.settings.snapshot.clone();
+                return Err(FeedError::Gone { what: gone.join(", "), path });
             }
         }
         if !ageing && self.fingerprint == Some(rows.fingerprint) {
@@ -461,7 +473,8 @@ impl Feed {
             }
             // Whoever builds it is late.
             self.snapshot_has_aged();
-            let pause = if every.is_zero() { AGEING_EVERY } else { every.min(AGEING_EVERY) };
+            let left = asked_at.map_or(every, |at| every.saturating_sub(at.elapsed()));
+            let pause = if every.is_zero() { AGEING_EVERY } else { left.min(AGEING_EVERY) };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.rebuild.notified() => {

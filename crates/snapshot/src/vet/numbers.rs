@@ -138,22 +138,17 @@ pub(super) fn refuse_lost_carriers(
         let numbers = owners(&mut rows.numbers.iter().map(|n| n.band_id));
         let rates = owners(&mut rows.rates.iter().map(|r| r.band_id));
         let gateways: HashSet<u32> = rows.gateways.iter().map(|g| g.carrier_id).collect();
-        let adrift =
-            |tables: [&str; 2]| report.adrift.iter().find(|lost| tables.contains(&lost.table));
-        let could_be = [
-            adrift(["Numbers", "Bands"]),
-            adrift(["LCRRates", "Bands"]),
-            adrift(["CarrierGateway", ""]),
-        ];
-        for carrier in carriers {
-            let has = [&numbers, &rates, &gateways].map(|of| of.contains(&carrier.id));
-            let lacks =
-                || has.iter().zip(could_be).filter(|(has, _)| !**has).map(|(_, first)| first);
-            if has.contains(&true)
-                && lacks().all(|first| first.is_some())
-                && let Some(first) = lacks().next()
-            {
-                return gone(carrier.id, first);
+        for first in &report.adrift {
+            let would_have = match first.table {
+                "Numbers" => [false, true, true],
+                "LCRRates" => [true, false, true],
+                "Bands" => [false, false, true],
+                _ => [true, true, false],
+            };
+            let is_it =
+                |id: &u32| [&numbers, &rates, &gateways].map(|of| of.contains(id)) == would_have;
+            if let Some(carrier) = carriers.iter().find(|carrier| is_it(&carrier.id)) {
+                return gone(carrier.id, Some(first));
             }
         }
     }

@@ -30,10 +30,10 @@ end";
 
 /// Takes `table.sort` and the most bytes; gives one that refuses more.
 const SORT: &str = "local inner, most = ...
-local type, error, rawget, log = type, error, rawget, math.log
+local type, error, rawget, rawlen, log = type, error, rawget, rawlen, math.log
 return function(list, less)
     if less == nil and type(list) == 'table' then
-        local bytes, count = 0, #list
+        local bytes, count = 0, rawlen(list)
         for at = 1, count do
             local item = rawget(list, at)
             if type(item) == 'string' then bytes += #item end

@@ -446,6 +446,9 @@ const ATTACKS: &[&str] = &[
     "local s = ('z'):rep(2^20) s:match(('z*'):rep(15) .. 'b')",
     "local a, b = ('x'):rep(2^20) .. 'a', ('x'):rep(2^20) .. 'b'
      local t = {} for n = 1, 30000 do t[n] = (n * 7919 % 13 < 6) and a or b end table.sort(t)",
+    "local a, b = ('x'):rep(2^20) .. 'a', ('x'):rep(2^20) .. 'b'
+     local t = {} for n = 1, 30000 do t[n] = (n * 7919 % 13 < 6) and a or b end
+     table.sort(setmetatable(t, {__len = function() return 0 end}))",
 ];
 
 #[tokio::test]
