@@ -80,6 +80,7 @@ fn deck() -> Rows {
         ..GatewayRow::default()
     };
     Rows {
+        unread: Vec::new(),
         carriers: vec![
             carrier(1, "One", false),
             carrier(2, "Two", false),
