@@ -35,6 +35,7 @@ test)
         'kill|procps|procps-ng|tests that stop what they started'
         'curl|curl|curl|tests of the HTTP answers'
         'xmllint|libxml2-utils|libxml2|tests of the XML answers'
+        'faketime|faketime|libfaketime|the scenario in which the clock is stepped'
     )
     ;;
 *)
@@ -120,7 +121,7 @@ if have apt-get; then
         say 'apt-get update failed; going on with the lists at hand'
 fi
 if ! "${as_root[@]}" "${words[@]}" </dev/null >&2; then
-    say "the command above failed. On Enterprise Linux, sipp comes from EPEL: dnf install epel-release"
+    say "the command above failed. On Enterprise Linux, sipp and libfaketime come from EPEL: dnf install epel-release"
     exit 1
 fi
 for line in "${wanted[@]}"; do
