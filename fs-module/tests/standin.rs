@@ -50,6 +50,7 @@ fn any_argument_is_answered() {
     }
     for (wrong, said) in [
         ("route 1 org=37 cli=2 org=38", "-ERR org=38: given twice\n"),
+        ("why 1 attempts=99", "-ERR attempts=99: expected a number from 0 to 32, got \"99\"\n"),
         ("reload as json", "-ERR fsx reload answers in text only\n"),
         ("help as xml", "-ERR fsx help answers in text only\n"),
         ("xml forget as json", "-ERR fsx xml forget answers in text only\n"),

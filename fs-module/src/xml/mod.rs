@@ -259,3 +259,23 @@ fn is_emergency(world: &World, config: &Config, query: &XmlQuery) -> bool {
     let routing = route::undisturbed(world, config, facts);
     routing.emergency && matches!(routing.verdict, Verdict::Route(_))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::kind;
+
+    #[test]
+    fn unlike_problems_have_lines_of_their_own() {
+        let outages = [
+            "64 look-ups are waiting already",
+            "no answer in 500 ms",
+            "the daemon says: the service says 500",
+            "no socket is configured",
+        ];
+        let kinds: std::collections::BTreeSet<usize> = outages.map(kind).into();
+        assert!(kinds.len() > 2, "{kinds:?}");
+        // Numbers and names do not make another outage of it.
+        assert_eq!(kind("no answer in 500 ms"), kind("no answer in 501 ms"));
+        assert_eq!(kind("no \"a\" there"), kind("no \"b\" here"));
+    }
+}

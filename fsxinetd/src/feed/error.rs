@@ -18,7 +18,7 @@ pub enum FeedError {
     Build(BuildError),
     /// What routes calls has become empty.
     #[error(
-        "build refused: there are no {what} any more, and {path} has some: calls would be refused. If that \
+        "refused: there are no {what} any more, and {path} has some: calls would be refused. If that \
          is meant, stop fsxinetd, take the file away, and start it",
         path = path.display()
     )]
@@ -30,7 +30,7 @@ pub enum FeedError {
     },
     /// What the last build read is not there any more, or not ours to see.
     #[error(
-        "build refused: the database has no {what} any more, and what it said would be forgotten. Put it \
+        "refused: the database has no {what} any more, and what it said would be forgotten. Put it \
          back, or the grant on it (`fsxinetd db check`); if that is meant, stop fsxinetd, take {path} \
          away, and start it",
         path = path.display()

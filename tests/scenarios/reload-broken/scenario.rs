@@ -19,15 +19,22 @@ fn reload_broken() {
     rig.more_calls(3001, 10);
     let key = "<param name=\"record-timeout-seconds\" value=\"1\"/>";
     let value = "<param name=\"record-timeout-ms\" value=\"soon\"/>";
+    // Something stands there, and it is no live table: the good one must not be let go.
+    let live = rig.daemon().file("routing.live").display().to_string();
+    assert!(good.contains(&live), "fsx.conf.xml has changed: {good}");
     for (broken, names) in [
         (good.replace(GOOD, key), "record-timeout-seconds"),
         (good.replace(GOOD, value), "record-timeout-ms"),
         (good.replace(GOOD, "<param name="), ""),
+        (good.replace(&live, "/dev/zero"), "live: "),
+        (good.replace(&live, &live.replace("routing.live", "routing.snapshot")), "live: "),
     ] {
         fs::write(&file, broken).expect("writes");
         let said = rig.freeswitch.api("fsx reload");
         assert!(said.starts_with("-ERR") && said.contains(names), "{said}");
         assert!(config(&rig).starts_with("fsx.conf.xml, read "), "{}", config(&rig));
+        let status = rig.freeswitch.api("fsx status");
+        assert!(status.contains(&live), "the live table is in use: {status}");
         rig.more_calls(3001, 10);
     }
     let before = config(&rig);
