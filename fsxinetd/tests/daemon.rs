@@ -273,6 +273,8 @@ fn a_reload_takes_new_policies_and_refuses_broken_ones() {
     daemon.write_policies(&[("default/x.lua", &reject(2))]);
     daemon.signal("-HUP");
     until("the new policy", || cause() == 2);
+    // The data was looked at too.
+    daemon.wait_for_log("the database was read: nothing has changed");
     daemon.write_policies(&[("default/x.lua", "function decide(\n  = 3")]);
     daemon.signal("-HUP");
     daemon.wait_for_log("policy: default/x.lua:2: ");
@@ -289,6 +291,24 @@ fn a_reload_takes_new_policies_and_refuses_broken_ones() {
     daemon.signal("-HUP");
     daemon.wait_for_log("configuration not read again");
     until("the same policy still", || cause() == 2);
+}
+
+#[test]
+fn who_stops_a_daemon_at_its_start_does_not_wait_for_tests() {
+    let endless = "it('never ends', function() while true do end end)";
+    let mut daemon = Daemon::new(
+        "",
+        &[
+            ("default/manifest.toml", MANIFEST),
+            ("default/x.lua", DEAREST_FIRST),
+            ("default/tests/a_test.lua", endless),
+        ],
+    );
+    daemon.begin(&[]);
+    daemon.wait_for_log("snapshot published");
+    daemon.signal("-TERM");
+    assert!(daemon.ended().success(), "{}", daemon.log());
+    daemon.wait_for_log("stopped before it was up");
 }
 
 #[test]

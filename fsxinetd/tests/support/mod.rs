@@ -133,6 +133,14 @@ impl Daemon {
 
     /// The same, with more in its environment.
     pub(crate) fn start_with(&mut self, environment: &[(&str, &str)]) {
+        self.begin(environment);
+        let up = self.wait_for_log("fsxinetd is up");
+        let address = |name: &str| up[name].as_str().expect("an address").parse().expect("one");
+        (self.http, self.esl) = (Some(address("http")), Some(address("esl")));
+    }
+
+    /// Starts it and waits for nothing.
+    pub(crate) fn begin(&mut self, environment: &[(&str, &str)]) {
         assert!(self.child.is_none());
         self.starts += 1;
         let log = File::create(self.log_path()).expect("a log");
@@ -147,9 +155,6 @@ impl Daemon {
             .spawn()
             .expect("started");
         self.child = Some(child);
-        let up = self.wait_for_log("fsxinetd is up");
-        let address = |name: &str| up[name].as_str().expect("an address").parse().expect("one");
-        (self.http, self.esl) = (Some(address("http")), Some(address("esl")));
     }
 
     /// Starts it and waits until it is ready.
